@@ -1,0 +1,60 @@
+# Saras: every everyday command. `make help` lists them.
+SHELL := /bin/bash
+.DEFAULT_GOAL := help
+PYTHON ?= python3
+BIN := .venv/bin
+MEMBERS := common user-service api-gateway portfolio-service trade-executor infra/kite-sandbox infra/all-in-one
+PYPROJECTS := $(addsuffix /pyproject.toml,$(MEMBERS))
+
+.PHONY: help setup run demo test check fmt services schemas migration bench lock clean
+
+help: ## Show this list
+	@grep -hE '^[a-z]+:.*##' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  make %-10s %s\n", $$1, $$2}'
+
+setup: .venv/.ready ## Make .venv with everything, tests and checks included
+
+.venv/.runtime: requirements.lock $(PYPROJECTS) scripts/setup.sh
+	@PYTHON="$(PYTHON)" scripts/setup.sh requirements.lock $(MEMBERS)
+	@touch $@
+
+.venv/.ready: .venv/.runtime requirements-dev.lock
+	@PYTHON="$(PYTHON)" scripts/setup.sh requirements-dev.lock
+	@touch $@
+
+run: .venv/.runtime ## Start the platform with demo users on http://127.0.0.1:8000 (Ctrl-C ends it)
+	@$(BIN)/saras up --demo-users
+
+demo: .venv/.runtime ## 200 users, 2,000 orders, faults and all, on a fresh home; fails unless every book balances
+	@$(BIN)/saras demo
+
+test: .venv/.ready ## Run every test; those that need RabbitMQ or Redis say so when they are skipped
+	$(BIN)/python -m pytest -n 3 --dist loadfile
+
+check: .venv/.ready ## Lint, types, import rules, schemas under diff
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/mypy $(addsuffix /src,$(MEMBERS)) scripts bench
+	$(BIN)/lint-imports --no-cache
+	$(BIN)/python scripts/schemas.py --check
+
+fmt: .venv/.ready ## Format and mend what can be mended
+	$(BIN)/ruff check --fix .
+	$(BIN)/ruff format .
+
+services: ## Install RabbitMQ and Redis (Debian or Ubuntu, as root) for the tests that need them
+	scripts/services.sh
+
+schemas: .venv/.ready ## Write docs/events and docs/openapi from the code
+	$(BIN)/python scripts/schemas.py
+
+migration: .venv/.ready ## New migration from the models: make migration service=user-service name=add_phone
+	$(BIN)/python scripts/migration.py "$(service)" "$(name)"
+
+bench: .venv/.ready ## Measure speed; prints a table and writes bench/results.json (only="accept_single burst" for some)
+	$(BIN)/python bench/run.py $(only)
+
+lock: .venv/.ready ## Pin requirements.in and requirements-dev.in again, with hashes
+	scripts/lock.sh
+
+clean: ## Remove the virtual environment and caches; .saras stays
+	rm -rf .venv .mypy_cache .ruff_cache .pytest_cache .hypothesis

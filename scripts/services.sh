@@ -1,0 +1,25 @@
+#!/usr/bin/env bash
+# Installs the servers some tests start privately on free ports. Nothing is started or configured system-wide.
+set -euo pipefail
+if [ "$(id -u)" != 0 ] || ! command -v apt-get >/dev/null; then
+    echo "make services needs Debian or Ubuntu, as root: sudo make services" >&2
+    exit 1
+fi
+missing=()
+[ -x /usr/lib/rabbitmq/bin/rabbitmq-server ] || missing+=(rabbitmq-server)
+command -v redis-server >/dev/null || missing+=(redis-server)
+command -v wrk >/dev/null || missing+=(wrk)
+if [ ${#missing[@]} -eq 0 ]; then
+    echo "RabbitMQ, Redis and wrk are installed."
+    exit 0
+fi
+# Keep the packages from starting servers of their own: the tests start private ones.
+policy=/usr/sbin/policy-rc.d
+made=no
+if [ ! -e "$policy" ]; then
+    printf '#!/bin/sh\nexit 101\n' >"$policy" && chmod +x "$policy" && made=yes
+fi
+trap '[ "$made" = no ] || rm -f "$policy"' EXIT
+apt-get update -qq
+DEBIAN_FRONTEND=noninteractive apt-get install -y -qq --no-install-recommends "${missing[@]}" >/dev/null
+echo "Installed: ${missing[*]}"
