@@ -1,0 +1,105 @@
+"""From a queue to a handler: one transaction per delivery, each event applied once, poison set aside.
+
+What a handler raises decides: `Unavailable` (a database or a peer is down) holds the queue until it is over;
+anything else is tried again, first message by message, then event by event, and an event that keeps failing is parked
+with its reason while its neighbours go on.
+"""
+
+import logging
+import threading
+import time
+from collections.abc import Callable, Sequence
+from uuid import UUID
+
+from sqlalchemy.orm import Session
+
+from saras_common.bus.protocol import Bus
+from saras_common.db import Database, retrying
+from saras_common.errors import Unavailable
+from saras_common.events import Event, Message, unpack
+from saras_common.inbox import Inbox
+
+_log = logging.getLogger(__name__)
+
+Handler = Callable[[Session, list[Event]], None]
+"""Applies events of mixed kinds, in order, in the session's transaction."""
+
+ATTEMPTS = 3
+PAUSE_S = 0.05
+
+
+class Consumer:
+    """Feeds one queue to one handler."""
+
+    def __init__(self, bus: Bus, queue: str, database: Database, handle: Handler, *, batch: int = 64) -> None:
+        self.applied = 0
+        """Events applied since start."""
+        self.repeated = 0
+        """Events that had been applied before."""
+        self.parked = 0
+        """Events given up on since start."""
+        self.inbox = Inbox(database.schema, queue)
+        self._bus = bus
+        self._queue = queue
+        self._database = database
+        self._handle = handle
+        self._batch = batch
+
+    def run(self, stop: threading.Event) -> None:
+        """Consume until ``stop``."""
+        self._bus.consume(self._queue, self.deliver, stop, batch=self._batch)
+
+    def deliver(self, messages: Sequence[Message]) -> None:
+        """Apply a delivery; returns when every event is applied, known or parked.
+
+        Raises what the bus should count against a message: a body that is not what its kind says.
+        """
+        groups = [list(unpack(message)) for message in messages]
+        for_all = [event for group in groups for event in group]
+        if self._try(for_all) is None:
+            return
+        for group in groups:
+            if len(groups) == 1 or self._try(group) is not None:
+                for event in group:
+                    self._apply_or_park(event)
+
+    def replay(self, event_id: UUID) -> bool:
+        """Apply a parked event now that its cause is mended; ``False`` when it is not parked. Raises as the handler."""
+        with self._database.for_service() as session:
+            event = self.inbox.take_parked(session, event_id)
+            if event is not None:
+                self._handle(session, [event])
+        return event is not None
+
+    def _apply_or_park(self, event: Event) -> None:
+        reason: Exception | None = None
+        for attempt in range(ATTEMPTS):
+            if attempt:
+                time.sleep(PAUSE_S * 2**attempt)
+            reason = self._try([event])
+            if reason is None:
+                return
+        text = f"{type(reason).__name__}: {reason}"
+        with self._database.for_service() as session:
+            self.inbox.park(session, event, text[:2000], ATTEMPTS)
+        self.parked += 1
+        _log.error("parked %s %s from %s", event.type, event.id, self._queue, exc_info=reason)
+
+    def _try(self, events: list[Event]) -> Exception | None:
+        """Apply ``events`` in one transaction; the error that undid it, if one did."""
+        try:
+            fresh = retrying(lambda: self._apply(events))
+        except Unavailable:
+            raise
+        except Exception as error:  # noqa: BLE001 - whatever a handler raises is the events' failure
+            return error
+        self.applied += fresh
+        self.repeated += len(events) - fresh
+        return None
+
+    def _apply(self, events: list[Event]) -> int:
+        with self._database.for_service() as session:
+            fresh = self.inbox.fresh(session, events)
+            if fresh:
+                self._handle(session, fresh)
+            return len(fresh)

@@ -1,0 +1,124 @@
+"""Alembic without ini files: each package carries ``migrations/`` and brings one schema to its head."""
+
+import importlib
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any, Literal
+
+from alembic import command, context
+from alembic.autogenerate import compare_metadata
+from alembic.config import Config
+from alembic.migration import MigrationContext
+from sqlalchemy import Connection, MetaData, NullPool, create_engine, text
+from sqlalchemy.engine import make_url
+
+from saras_common.db.sessions import translated
+
+VERSION_TABLE = "alembic_version"
+LOCK_TIMEOUT_S = 10
+_LOCK_SPACE = 0x5A5A0002
+
+
+def migrate(url: str, package: str) -> None:
+    """Bring the package's schema to the head of ``<package>.migrations``; a migration is a transaction.
+
+    Processes that start together wait for one another; a migration that cannot get a table lock within ten seconds
+    fails instead of stopping the service behind it.
+    """
+    with _connection(url) as connection:
+        command.upgrade(_config(package, connection), "head")
+
+
+def new_revision(url: str, package: str, message: str) -> None:
+    """Write the next migration from the difference between the models and a migrated database."""
+    with _connection(url) as connection:
+        command.revision(_config(package, connection), message, autogenerate=True)
+
+
+def run_migrations(metadata: MetaData) -> None:
+    """The whole of a package's ``migrations/env.py``; ``metadata.schema`` is the schema it owns."""
+    connection: Connection = context.config.attributes["connection"]
+    schema = metadata.schema
+    if schema is None:
+        raise ValueError("the models' metadata names no schema")
+    connection.execute(text(f"SET lock_timeout = '{LOCK_TIMEOUT_S}s'"))
+    connection.commit()
+    context.configure(
+        connection=connection,
+        target_metadata=metadata,
+        include_schemas=True,
+        include_name=_only(schema),
+        version_table=VERSION_TABLE,
+        version_table_schema=schema,
+        transaction_per_migration=True,
+        compare_type=True,
+    )
+    with context.begin_transaction():
+        context.run_migrations()
+
+
+def find_drift(url: str, metadata: MetaData) -> list[Any]:
+    """What differs between the migrated database and the models, as alembic's operations; empty when nothing does."""
+    schema = metadata.schema or ""
+    with _connection(url) as connection:
+        options = {"include_schemas": True, "include_name": _only(schema), "compare_type": True}
+        drift = list(compare_metadata(MigrationContext.configure(connection, opts=options), metadata))
+        return drift + _check_drift(connection, schema, metadata)
+
+
+def _check_drift(connection: Connection, schema: str, metadata: MetaData) -> list[Any]:
+    """CHECK constraints by name, which alembic does not compare."""
+    query = text(
+        "SELECT r.relname, c.conname FROM pg_constraint c JOIN pg_class r ON r.oid = c.conrelid"
+        " WHERE c.contype = 'c' AND c.connamespace = to_regnamespace(:schema)"
+    )
+    found = {(row[0], row[1]) for row in connection.execute(query, {"schema": schema})}
+    wanted = {
+        (table.name, str(check.name))
+        for table in metadata.tables.values()
+        for check in table.constraints
+        if check.__visit_name__ in {"check_constraint", "table_or_column_check_constraint"}
+    }
+    return [("check_constraint", *pair) for pair in sorted(found ^ wanted)]
+
+
+def _config(package: str, connection: Connection) -> Config:
+    module = importlib.import_module(package)
+    if module.__file__ is None:
+        raise ValueError(f"{package} has no folder")
+    config = Config(attributes={"connection": connection})
+    config.set_main_option("script_location", str(Path(module.__file__).parent / "migrations").replace("%", "%%"))
+    config.set_main_option("path_separator", "os")
+    return config
+
+
+def _only(schema: str) -> Any:
+    def include(
+        name: str | None,
+        kind: Literal["schema", "table", "column", "index", "unique_constraint", "foreign_key_constraint"],
+        parents: Any,
+    ) -> bool:
+        if kind == "schema":
+            return name == schema
+        if kind == "table":
+            return parents["schema_name"] == schema and name != VERSION_TABLE
+        return True
+
+    return include
+
+
+@contextmanager
+def _connection(url: str) -> Iterator[Connection]:
+    engine = create_engine(make_url(url).set(drivername="postgresql+psycopg"), poolclass=NullPool)
+    try:
+        with translated(), engine.connect() as connection:
+            key = {"space": _LOCK_SPACE}
+            connection.execute(text("SELECT pg_advisory_lock(:space)"), key)
+            connection.commit()
+            yield connection
+            connection.rollback()
+            connection.execute(text("SELECT pg_advisory_unlock(:space)"), key)
+            connection.commit()
+    finally:
+        engine.dispose()

@@ -1,0 +1,166 @@
+"""Sessions: one transaction each, told by ``set_config`` whose rows it may see."""
+
+import random
+import time
+from collections.abc import Callable, Iterator
+from contextlib import AbstractContextManager, contextmanager
+from typing import TypeVar
+from uuid import UUID
+
+import psycopg
+from sqlalchemy import Engine, create_engine, text
+from sqlalchemy.engine import make_url
+from sqlalchemy.exc import DBAPIError, InterfaceError
+from sqlalchemy.exc import TimeoutError as PoolTimeout
+from sqlalchemy.orm import Session
+
+from saras_common.errors import Unavailable
+
+T = TypeVar("T")
+
+Transactions = Callable[[], AbstractContextManager[Session]]
+"""Opens a session in a transaction: commits on exit, rolls back on error."""
+
+RETRY_AFTER_S = 2
+POOL_TIMEOUT_S = 5.0
+CONNECT_TIMEOUT_S = 3
+IDLE_IN_TRANSACTION_TIMEOUT_S = 60
+
+_SCOPE = text("SELECT set_config('app.scope', :scope, true), set_config('app.user_ids', :users, true)")
+
+_CONTENDED = {"40001", "40P01"}
+_DOWN_CLASSES = ("08", "53", "57", "58")
+_DOWN = {"55P03", "25006", "25P03", "28P01", "3D000"}
+"""Lock timeout, read-only after a failover, idle too long in a transaction, and a server not (yet) provisioned."""
+
+
+class Contended(Unavailable):
+    """Two transactions met; PostgreSQL undid this one. `retrying` runs it again."""
+
+
+class Database:
+    """A pool of connections to one schema. Nothing connects before the first session."""
+
+    def __init__(self, url: str, *, schema: str, pool_size: int = 8, statement_timeout_ms: int = 15_000) -> None:
+        self.schema = schema
+        self.url = url
+        options = {
+            "search_path": schema,
+            "statement_timeout": statement_timeout_ms,
+            "idle_in_transaction_session_timeout": IDLE_IN_TRANSACTION_TIMEOUT_S * 1000,
+            "timezone": "UTC",
+        }
+        self.engine: Engine = create_engine(
+            make_url(url).set(drivername="postgresql+psycopg"),
+            pool_size=pool_size,
+            max_overflow=0,
+            pool_timeout=POOL_TIMEOUT_S,
+            pool_use_lifo=True,
+            hide_parameters=True,  # errors are logged, people's data is not
+            connect_args={
+                "options": " ".join(f"-c {name}={value}" for name, value in options.items()),
+                "connect_timeout": CONNECT_TIMEOUT_S,
+                "application_name": schema,
+            },
+        )
+
+    def for_service(self) -> AbstractContextManager[Session]:
+        """A transaction that sees every row."""
+        return self._transaction("service", "{}")
+
+    def for_users(self, *user_ids: UUID) -> AbstractContextManager[Session]:
+        """A transaction that sees and writes rows of these users only, where a table has the `user_policy`."""
+        return self._transaction("users", "{" + ",".join(str(UUID(str(user_id))) for user_id in user_ids) + "}")
+
+    def check(self) -> None:
+        """`Unavailable` unless the database answers."""
+        with translated(), self.engine.connect() as connection:
+            connection.execute(text("SELECT 1"))
+
+    def dispose(self) -> None:
+        """Close every pooled connection."""
+        self.engine.dispose()
+
+    @contextmanager
+    def _transaction(self, scope: str, users: str) -> Iterator[Session]:
+        with translated(), Session(self.engine, expire_on_commit=False) as session, session.begin():
+            session.execute(_SCOPE, {"scope": scope, "users": users})
+            yield session
+
+
+def driver(session: Session) -> psycopg.Connection:
+    """The psycopg connection under a session, inside its transaction: for COPY, and for ``%b`` parameters.
+
+    Binary parameters matter for ``bytea`` arrays, which are eight times slower as text.
+    """
+    session.flush()
+    connection = session.connection().connection.driver_connection
+    if not isinstance(connection, psycopg.Connection):
+        raise TypeError("the session is not on psycopg")
+    return connection
+
+
+@contextmanager
+def translated() -> Iterator[None]:
+    """Turns a database that is down, full or overloaded into `Unavailable`, a lost race into `Contended`.
+
+    Other database errors pass: they are faults of ours or constraints a use case knows by name.
+    """
+    try:
+        yield
+    except PoolTimeout as error:
+        raise Unavailable("The database is busy", retry_after_s=RETRY_AFTER_S) from error
+    except (DBAPIError, psycopg.Error) as error:
+        if is_contended(error):
+            raise Contended(retry_after_s=RETRY_AFTER_S) from error
+        if _is_down(error):
+            raise Unavailable("The database is not available", retry_after_s=RETRY_AFTER_S) from error
+        raise
+
+
+def retrying(work: Callable[[], T], *, attempts: int = 5) -> T:
+    """``work()``, run again when PostgreSQL undid it for a serialization failure or a deadlock."""
+    for attempt in range(1, attempts):
+        try:
+            return work()
+        except Contended:
+            pass
+        except (DBAPIError, psycopg.Error) as error:
+            if not is_contended(error):
+                raise
+        time.sleep(random.uniform(0, 0.01 * 2**attempt))
+    return work()
+
+
+def is_contended(error: BaseException) -> bool:
+    """Whether running the same transaction again may succeed at once."""
+    return _sqlstate(error) in _CONTENDED
+
+
+def is_unique_violation(error: BaseException, constraint: str | None = None) -> bool:
+    """Whether a unique constraint refused the row; with ``constraint``, that one."""
+    return _sqlstate(error) == psycopg.errors.UniqueViolation.sqlstate and constraint in {None, constraint_of(error)}
+
+
+def constraint_of(error: BaseException) -> str | None:
+    """Name of the constraint that refused the row, if one did."""
+    original = _original(error)
+    return original.diag.constraint_name if isinstance(original, psycopg.Error) else None
+
+
+def _original(error: BaseException) -> BaseException | None:
+    return error.orig if isinstance(error, DBAPIError) else error
+
+
+def _sqlstate(error: BaseException) -> str | None:
+    original = _original(error)
+    return original.sqlstate if isinstance(original, psycopg.Error) else None
+
+
+def _is_down(error: DBAPIError | psycopg.Error) -> bool:
+    state = _sqlstate(error)
+    if state is not None:
+        return state in _DOWN or state.startswith(_DOWN_CLASSES)
+    if isinstance(error, DBAPIError) and (error.connection_invalidated or isinstance(error, InterfaceError)):
+        return True
+    return isinstance(_original(error), psycopg.OperationalError | psycopg.InterfaceError)

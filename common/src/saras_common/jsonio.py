@@ -1,0 +1,88 @@
+"""One JSON reader for input from outside, strict where the standard one is kind, and one quick writer."""
+
+import json
+import re
+from decimal import Decimal
+from typing import Any, NoReturn
+
+import orjson
+
+MAX_DEPTH = 32
+MAX_DIGITS = 40
+_NUL_OR_SURROGATE = re.compile("[\x00\ud800-\udfff]")
+
+
+class BadJson(ValueError):
+    """The text is not acceptable JSON; the message never repeats it."""
+
+
+def loads(body: bytes) -> Any:
+    """Parse ``body``; decimals become exact `Decimal`.
+
+    Refused: invalid UTF-8, a byte-order mark, NaN and Infinity, duplicate keys, NUL and lone surrogates in strings,
+    nesting beyond 32, decimals beyond 40 characters. How large an integer may be is the field's to say.
+    """
+    try:
+        text = body.decode("utf-8")
+    except UnicodeDecodeError as error:
+        raise BadJson("not UTF-8") from error
+    try:
+        value = _DECODER.decode(text)
+    except BadJson:
+        raise
+    except (ValueError, RecursionError) as error:
+        raise BadJson("not valid JSON") from error
+    if value.__class__ is dict or value.__class__ is list:
+        _check_depth(value)
+    if "\\u" in text or "\x00" in text:
+        _check_strings(value)
+    return value
+
+
+def dumps(value: Any) -> bytes:
+    """Compact JSON; datetimes as RFC 3339 with ``Z``, UUIDs as text. Floats and Decimals have no place in it."""
+    return orjson.dumps(value, option=orjson.OPT_UTC_Z | orjson.OPT_NON_STR_KEYS)
+
+
+def _unique_pairs(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+    result = dict(pairs)
+    if len(result) != len(pairs):
+        raise BadJson("a key stands twice")
+    return result
+
+
+def _decimal(text: str) -> Decimal:
+    if len(text) > MAX_DIGITS:
+        raise BadJson("a number is too long")
+    value = Decimal(text)
+    if not -MAX_DIGITS <= value.adjusted() <= MAX_DIGITS:
+        raise BadJson("a number is out of range")
+    return value
+
+
+def _constant(_text: str) -> NoReturn:
+    raise BadJson("NaN and Infinity are not JSON")
+
+
+def _check_depth(value: Any, left: int = MAX_DEPTH) -> None:
+    if left == 0:
+        raise BadJson("nested too deeply")
+    for item in value.values() if value.__class__ is dict else value:
+        if item.__class__ is dict or item.__class__ is list:
+            _check_depth(item, left - 1)
+
+
+def _check_strings(value: Any) -> None:
+    if isinstance(value, str):
+        if _NUL_OR_SURROGATE.search(value):
+            raise BadJson("a string holds a character that is not text")
+    elif isinstance(value, dict):
+        for key, item in value.items():
+            _check_strings(key)
+            _check_strings(item)
+    elif isinstance(value, list):
+        for item in value:
+            _check_strings(item)
+
+
+_DECODER = json.JSONDecoder(object_pairs_hook=_unique_pairs, parse_float=_decimal, parse_constant=_constant)

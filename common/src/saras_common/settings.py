@@ -1,0 +1,31 @@
+"""What every service reads from the environment.
+
+A service's ``settings`` module subclasses this and is the only
+reader of the environment there; secrets are `SecretStr`, so they do not show in logs or reprs.
+"""
+
+from typing import ClassVar, Literal
+
+from pydantic import Field, SecretStr
+from pydantic_settings import BaseSettings, SettingsConfigDict
+
+
+class ServiceSettings(BaseSettings):
+    """Common settings; names of the environment are the fields' names in capitals unless an alias says otherwise."""
+
+    model_config = SettingsConfigDict(extra="ignore", frozen=True, validate_by_name=True, validate_by_alias=True)
+
+    service: ClassVar[str]
+    """Name of the service: its distribution, its audience in internal tokens, its queue."""
+
+    schema_name: ClassVar[str]
+    """Its schema and database role."""
+
+    database_url: SecretStr = Field(description="postgresql://role:password@host:port/database of this service's login")
+    broker_url: SecretStr = Field(description="The bus: amqp://… for RabbitMQ, postgresql://… for the PostgreSQL bus")
+    redis_url: SecretStr | None = Field(default=None, description="Optional cache shared by processes")
+    internal_token_key: SecretStr = Field(min_length=32, description="Key of the tokens services show one another")
+    mode: Literal["sandbox", "live"] = Field(default="sandbox", validation_alias="SARAS_MODE")
+    host: str = "127.0.0.1"
+    port: int = Field(default=8000, ge=1, le=65535)
+    log_level: Literal["DEBUG", "INFO", "WARNING", "ERROR"] = "INFO"
