@@ -1,0 +1,1 @@
+"""People: registration, login, tokens and keys, KYC, roles, sessions."""
