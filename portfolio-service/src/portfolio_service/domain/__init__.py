@@ -1,0 +1,1 @@
+"""What the book decides, without a database: order states, holds, journals, positions, postings."""

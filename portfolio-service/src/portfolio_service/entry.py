@@ -1,0 +1,115 @@
+"""Order entry's group commit: requests that come while a transaction runs share the next one.
+
+No delay is added: a group is whatever waits when a flusher is free. Each request gets its own outcome; a database in
+trouble fails all that shared the transaction, with nothing done, and they may repeat with their keys.
+"""
+
+import asyncio
+import logging
+from collections import deque
+from collections.abc import Callable, Sequence
+from concurrent.futures import ThreadPoolExecutor
+
+from portfolio_service.domain.requests import EntryRequest, Outcome
+from saras_common.errors import Unavailable
+from saras_common.metrics import Metrics
+
+_log = logging.getLogger(__name__)
+
+Place = Callable[[Sequence[EntryRequest]], list[Outcome]]
+"""Places the orders of many requests in one transaction; blocks."""
+
+PATIENCE_S = 0.03
+"""How long requests wait for a running transaction before a second one starts beside it."""
+
+_GROUP_BUCKETS = (1, 2, 5, 10, 20, 50, 100, 200, 500, 1000, 2000, 5000)
+
+
+class OrderEntry:
+    """The queue in front of ``place``. Lives on one event loop."""
+
+    def __init__(
+        self, place: Place, *, flushers: int, group_orders: int, waiting_orders: int, metrics: Metrics
+    ) -> None:
+        self._place = place
+        self._flushers = flushers
+        self._group_orders = group_orders
+        self._waiting_limit = waiting_orders
+        self._waiting: deque[tuple[EntryRequest, asyncio.Future[Outcome]]] = deque()
+        self._waiting_orders = 0
+        self._last_taken_s = 0.0
+        self._running: set[asyncio.Task[None]] = set()
+        self._pool = ThreadPoolExecutor(flushers, thread_name_prefix="order-entry")
+        self._group_size = metrics.histogram(
+            "saras_entry_group_orders", "Orders that shared one commit", buckets=_GROUP_BUCKETS
+        )
+
+    async def submit(self, request: EntryRequest) -> Outcome:
+        """The outcome of ``request``, once it is committed."""
+        if self._waiting_orders + len(request.orders) > self._waiting_limit and self._waiting:
+            raise Unavailable("Too many orders are waiting", retry_after_s=1)
+        future: asyncio.Future[Outcome] = asyncio.get_running_loop().create_future()
+        self._waiting.append((request, future))
+        self._waiting_orders += len(request.orders)
+        if self._wants_flusher():
+            task = asyncio.create_task(self._flush())
+            self._running.add(task)
+            task.add_done_callback(self._running.discard)
+        return await future
+
+    def _wants_flusher(self) -> bool:
+        """One flusher makes the largest groups; another helps only past one that is stuck or busy with many."""
+        if not self._running:
+            return True
+        waited_s = asyncio.get_running_loop().time() - self._last_taken_s
+        return len(self._running) < self._flushers and waited_s > PATIENCE_S
+
+    def close(self) -> None:
+        """Wait for the transactions that run."""
+        self._pool.shutdown(wait=True)
+
+    async def _flush(self) -> None:
+        while self._waiting:
+            group = self._take()
+            try:
+                outcomes = await self._in_thread([request for request, _ in group])
+            except Unavailable as error:
+                for one in group:  # each waiter raises its own: a shared one would pile up their tracebacks
+                    _fail(one, Unavailable(error.detail, retry_after_s=error.retry_after_s))
+            except Exception:  # noqa: BLE001 - one request's fault must not become its neighbours'
+                _log.exception("a group of %d requests failed; trying them one by one", len(group))
+                for one in group:
+                    await self._alone(*one)
+            else:
+                for (_, future), outcome in zip(group, outcomes, strict=True):
+                    if not future.done():
+                        future.set_result(outcome)
+
+    async def _alone(self, request: EntryRequest, future: asyncio.Future[Outcome]) -> None:
+        """One request in a transaction of its own, so that what is wrong with it harms nobody else."""
+        try:
+            (outcome,) = await self._in_thread([request])
+        except Exception as error:  # noqa: BLE001 - whatever it is, it is this request's answer
+            _fail((request, future), error)
+        else:
+            if not future.done():
+                future.set_result(outcome)
+
+    def _take(self) -> list[tuple[EntryRequest, asyncio.Future[Outcome]]]:
+        group = [self._waiting.popleft()]
+        orders = len(group[0][0].orders)
+        while self._waiting and orders + len(self._waiting[0][0].orders) <= self._group_orders:
+            group.append(self._waiting.popleft())
+            orders += len(group[-1][0].orders)
+        self._waiting_orders -= orders
+        self._last_taken_s = asyncio.get_running_loop().time()
+        self._group_size.observe(orders)
+        return group
+
+    async def _in_thread(self, requests: Sequence[EntryRequest]) -> list[Outcome]:
+        return await asyncio.get_running_loop().run_in_executor(self._pool, self._place, requests)
+
+
+def _fail(one: tuple[EntryRequest, asyncio.Future[Outcome]], error: Exception) -> None:
+    if not one[1].done():
+        one[1].set_exception(error)

@@ -1,0 +1,70 @@
+"""Columns as array literals, and plain SQL on the session's connection."""
+
+from collections.abc import Iterable, Iterator, Sequence
+from contextlib import contextmanager
+from typing import Any, LiteralString
+
+import psycopg
+from sqlalchemy.orm import Session
+
+
+def run(session: Session, statement: LiteralString, *parameters: object) -> int:
+    """Execute ``statement`` (``%s`` style) in the session's transaction; the number of rows it touched."""
+    return session.connection().exec_driver_sql(statement, parameters).rowcount
+
+
+def rows_of(session: Session, statement: LiteralString, *parameters: object) -> Sequence[Any]:
+    """The rows ``statement`` answers."""
+    return session.connection().exec_driver_sql(statement, parameters).all()
+
+
+@contextmanager
+def streamed(session: Session) -> Iterator[None]:
+    """Statements run inside do not wait for one another's answers: the server works while the next is written.
+
+    They must ask for no rows. What goes wrong with one of them is raised at the end.
+    """
+    connection = session.connection().connection.driver_connection
+    assert isinstance(connection, psycopg.Connection)  # noqa: S101 - the only driver of this platform
+    with connection.pipeline():
+        yield
+
+
+def use_indexes(session: Session) -> None:
+    """Plan this transaction's statements for tables that grow.
+
+    A statement over arrays is planned once and kept. On a young database that plan would read whole tables, and go on
+    doing so when they are large.
+    """
+    rows_of(
+        session,
+        "SELECT set_config('enable_seqscan', 'off', true), set_config('enable_hashjoin', 'off', true),"
+        " set_config('enable_mergejoin', 'off', true)",
+    )
+
+
+def array(values: Iterable[object]) -> str:
+    """Numbers, ids, booleans and words of ours; ``None`` becomes NULL. Not for text from outside."""
+    return "{" + ",".join(["NULL" if value is None else str(value) for value in values]) + "}"
+
+
+def few_array(values: Sequence[object]) -> str:
+    """`array` of values that mostly repeat, each written once: instants, names of ours."""
+    written = {value: "NULL" if value is None else str(value) for value in set(values)}
+    return "{" + ",".join([written[value] for value in values]) + "}"
+
+
+def text_array(values: Iterable[str | None]) -> str:
+    """Any text, quoted."""
+    listed = list(values)
+    written = {value: "NULL" if value is None else _quoted(value) for value in set(listed)}
+    return "{" + ",".join([written[value] for value in listed]) + "}"
+
+
+def columns(rows: Sequence[tuple[Any, ...]]) -> list[tuple[Any, ...]]:
+    """The rows' columns; the rows are of one length and there is at least one."""
+    return list(zip(*rows, strict=True))
+
+
+def _quoted(value: str) -> str:
+    return '"' + value.replace("\\", "\\\\").replace('"', '\\"') + '"'

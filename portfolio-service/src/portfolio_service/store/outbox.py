@@ -1,0 +1,21 @@
+"""Where the book's events go: its own outbox, in the transaction they tell of."""
+
+from collections.abc import Iterable
+
+from sqlalchemy.orm import Session
+
+from portfolio_service.models import SCHEMA
+from saras_common.events import Event
+from saras_common.outbox import Outbox
+
+_OUTBOX = Outbox(SCHEMA)
+
+
+def tell(session: Session, events: Iterable[Event]) -> None:
+    """Publish ``events`` once the caller's transaction is committed."""
+    _OUTBOX.add(session, events)
+
+
+def waiting(session: Session) -> int:
+    """Events not yet on the bus."""
+    return _OUTBOX.depth(session)

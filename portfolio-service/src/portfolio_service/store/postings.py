@@ -1,0 +1,222 @@
+"""Loading the part of the book a delivery touches, and writing back what changed: one statement a table."""
+
+from collections.abc import Iterable, Sequence
+from datetime import datetime
+from typing import Any
+
+import orjson
+from sqlalchemy.orm import Session
+
+from portfolio_service.domain.book import Order, Position, ShelfKey
+from portfolio_service.domain.orders import Status
+from portfolio_service.domain.positions import Lot
+from portfolio_service.store.arrays import array, columns, few_array, rows_of, run, text_array
+
+_LOCK = "SELECT pg_advisory_xact_lock(hashtextextended('portfolio_service postings', 0))"
+
+_ORDERS = """
+SELECT o.user_id::text, o.portfolio_id::text, o.instrument, o.product, o.status,
+    o.id::text, o.account_id, o.side, o.quantity, o.status_reason, o.filled_quantity, o.filled_paise, o.charges,
+    o.hold_paise, o.hold_quantity,
+    o.basket_id::text, o.batch_id::text, o.settled_block_id::text
+FROM orders o WHERE o.id = ANY(%s::uuid[])
+"""
+
+_POSITIONS = """
+SELECT p.user_id::text, p.portfolio_id::text, p.instrument, p.product, p.quantity, p.cost_paise, p.realised_paise,
+    p.reserved, p.fifo_realised_paise, p.charges_paise, p.day, p.day_bought, p.day_bought_paise, p.day_sold,
+    p.day_sold_paise
+FROM unnest(%s::uuid[], %s::uuid[], %s::text[], %s::text[]) AS k (user_id, portfolio_id, instrument, product)
+JOIN positions p ON (p.user_id, p.portfolio_id, p.instrument, p.product)
+    = (k.user_id, k.portfolio_id, k.instrument COLLATE "C", k.product COLLATE "C")
+"""
+
+_LOTS = """
+SELECT l.order_id::text, l.user_id::text, l.portfolio_id::text, l.instrument, l.product, l.opened_at, l.quantity,
+    l.remaining, l.cost_paise
+FROM lots l WHERE l.order_id = ANY(%s::uuid[])
+"""
+
+_OPEN_LOTS = """
+SELECT l.order_id::text, l.user_id::text, l.portfolio_id::text, l.instrument, l.product, l.opened_at, l.quantity,
+    l.remaining, l.cost_paise
+FROM unnest(%s::uuid[], %s::uuid[], %s::text[], %s::text[]) AS k (user_id, portfolio_id, instrument, product)
+JOIN lots l ON l.is_open AND (l.user_id, l.portfolio_id, l.instrument, l.product)
+    = (k.user_id, k.portfolio_id, k.instrument COLLATE "C", k.product COLLATE "C")
+"""
+
+_SAVE_ORDERS = """
+UPDATE orders o SET status = n.status, status_reason = n.status_reason, filled_quantity = n.filled_quantity,
+    filled_paise = n.filled_paise, charges = n.charges::bigint[], hold_paise = n.hold_paise,
+    hold_quantity = n.hold_quantity, batch_id = n.batch_id, settled_block_id = n.settled_block_id,
+    timeline = CASE WHEN n.notes IS NULL THEN o.timeline ELSE o.timeline || n.notes::jsonb END,
+    updated_at = %s
+FROM unnest(%s::uuid[], %s::text[], %s::text[], %s::bigint[], %s::bigint[], %s::text[], %s::bigint[], %s::bigint[],
+    %s::uuid[], %s::uuid[], %s::text[])
+    AS n (id, status, status_reason, filled_quantity, filled_paise, charges, hold_paise, hold_quantity, batch_id,
+    settled_block_id, notes)
+WHERE o.id = n.id
+"""
+
+# the row proposed for ``reserved`` is a change, never above zero here, so that the CHECK judges it rightly either way
+_SAVE_POSITIONS = """
+INSERT INTO positions AS p (user_id, portfolio_id, instrument, product, quantity, reserved, cost_paise,
+    realised_paise, fifo_realised_paise, charges_paise, day, day_bought, day_bought_paise, day_sold, day_sold_paise)
+SELECT * FROM unnest(%s::uuid[], %s::uuid[], %s::text[], %s::text[], %s::bigint[], %s::bigint[], %s::bigint[],
+    %s::bigint[], %s::bigint[], %s::bigint[], %s::date[], %s::bigint[], %s::bigint[], %s::bigint[], %s::bigint[])
+ON CONFLICT (user_id, portfolio_id, instrument, product) DO UPDATE SET quantity = excluded.quantity,
+    reserved = p.reserved + excluded.reserved, cost_paise = excluded.cost_paise,
+    realised_paise = excluded.realised_paise, fifo_realised_paise = excluded.fifo_realised_paise,
+    charges_paise = excluded.charges_paise, day = excluded.day, day_bought = excluded.day_bought,
+    day_bought_paise = excluded.day_bought_paise, day_sold = excluded.day_sold, day_sold_paise = excluded.day_sold_paise
+"""
+
+_SAVE_LOTS = """
+INSERT INTO lots (order_id, user_id, portfolio_id, instrument, product, opened_at, quantity, remaining, cost_paise,
+    is_open)
+SELECT *, n.remaining > 0 FROM unnest(%s::uuid[], %s::uuid[], %s::uuid[], %s::text[], %s::text[], %s::timestamptz[],
+    %s::bigint[], %s::bigint[], %s::bigint[])
+    AS n (order_id, user_id, portfolio_id, instrument, product, opened_at, quantity, remaining, cost_paise)
+ON CONFLICT (order_id) DO UPDATE SET opened_at = excluded.opened_at, quantity = excluded.quantity,
+    remaining = excluded.remaining, cost_paise = excluded.cost_paise, is_open = excluded.is_open
+"""
+
+_STATUSES = {status.value: status for status in Status}
+
+Lots = dict[str, tuple[ShelfKey, Lot]]
+
+
+def lock_postings(session: Session) -> None:
+    """One posting transaction at a time: only they change what is filled, held by orders, owned or in lots."""
+    rows_of(session, _LOCK)
+
+
+def list_orders(session: Session, order_ids: Iterable[str]) -> dict[str, Order]:
+    """Orders by id; unknown ones are not there."""
+    orders = {}
+    for row in rows_of(session, _ORDERS, array(order_ids)):
+        order_id, account_id, side, quantity, *rest = row[5:]
+        orders[order_id] = Order(order_id, account_id, ShelfKey(*row[:4]), side, quantity, _STATUSES[row[4]], *rest)
+    return orders
+
+
+def list_positions(session: Session, shelves: Sequence[ShelfKey]) -> dict[ShelfKey, Position]:
+    """Positions by shelf; a shelf never used is not there."""
+    if not shelves:
+        return {}
+    found = {}
+    for row in rows_of(session, _POSITIONS, *_shelf_arrays(shelves)):
+        found[ShelfKey(*row[:4])] = Position(*row[4:])
+    return found
+
+
+def list_lots(session: Session, order_ids: Iterable[str], open_on: Sequence[ShelfKey]) -> Lots:
+    """The lots of these orders, and all that is open on these shelves."""
+    rows = list(rows_of(session, _LOTS, array(order_ids)))
+    if open_on:
+        rows += rows_of(session, _OPEN_LOTS, *_shelf_arrays(open_on))
+    return {row[0]: (ShelfKey(*row[1:5]), Lot(row[0], *row[5:])) for row in rows}
+
+
+def save_orders(session: Session, orders: Sequence[Order], now: datetime) -> None:
+    """Write back orders."""
+    if not orders:
+        return
+    rows: list[tuple[Any, ...]] = [
+        (
+            order.id,
+            order.status.value,
+            order.status_reason,
+            order.filled_quantity,
+            order.filled_paise,
+            "{" + ",".join(map(str, order.charges)) + "}",
+            order.hold_paise,
+            order.hold_quantity,
+            order.batch_id,
+            order.settled_block_id,
+            _timeline(order),
+        )
+        for order in sorted(orders, key=lambda order: order.id)
+    ]
+    ids, statuses, reasons, quantities, values, charges, holds, units, batches, blocks, notes = columns(rows)
+    run(
+        session,
+        _SAVE_ORDERS,
+        now,
+        array(ids),
+        few_array(statuses),
+        text_array(reasons),
+        array(quantities),
+        array(values),
+        text_array(charges),
+        array(holds),
+        array(units),
+        few_array(batches),
+        few_array(blocks),
+        text_array(notes),
+    )
+
+
+def save_positions(session: Session, positions: dict[ShelfKey, Position]) -> None:
+    """Write back positions; what is reserved by the change, as order entry may have reserved more meanwhile."""
+    rows: list[tuple[Any, ...]] = [
+        (
+            *shelf,
+            position.quantity,
+            position.reserved_change,
+            position.cost,
+            position.realised,
+            position.fifo_realised,
+            position.charges,
+            position.day,
+            position.day_bought,
+            position.day_bought_paise,
+            position.day_sold,
+            position.day_sold_paise,
+        )
+        for shelf, position in sorted(positions.items())
+        if position.changed
+    ]
+    if rows:
+        users, portfolios, instruments, products, *numbers = columns(rows)
+        run(
+            session,
+            _SAVE_POSITIONS,
+            array(users),
+            array(portfolios),
+            text_array(instruments),
+            few_array(products),
+            *[few_array(column) for column in numbers],
+        )
+
+
+def save_lots(session: Session, lots: Lots, changed: Iterable[str]) -> None:
+    """Write back the lots named in ``changed``."""
+    rows: list[tuple[Any, ...]] = [
+        (lot.id, *shelf, lot.opened_at, lot.quantity, lot.remaining, lot.cost)
+        for shelf, lot in (lots[lot_id] for lot_id in sorted(changed))
+    ]
+    if rows:
+        ids, users, portfolios, instruments, products, opened, *numbers = columns(rows)
+        run(
+            session,
+            _SAVE_LOTS,
+            array(ids),
+            array(users),
+            array(portfolios),
+            text_array(instruments),
+            few_array(products),
+            few_array(opened),
+            *[array(column) for column in numbers],
+        )
+
+
+def _timeline(order: Order) -> str | None:
+    if not order.notes:
+        return None
+    return orjson.dumps([tuple(note) for note in order.notes], option=orjson.OPT_UTC_Z).decode()
+
+
+def _shelf_arrays(shelves: Sequence[ShelfKey]) -> tuple[str, str, str, str]:
+    users, portfolios, instruments, products = columns(shelves)
+    return array(users), array(portfolios), text_array(instruments), few_array(products)
