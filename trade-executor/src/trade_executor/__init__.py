@@ -1,0 +1,1 @@
+"""The one hand on the broker: windows, blocks, broker orders, fills, allocation, reconciliation."""
