@@ -1,0 +1,1 @@
+"""Saras in one process: embedded PostgreSQL, every service mounted, the sandbox beside it."""
