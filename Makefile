@@ -3,7 +3,7 @@ SHELL := /bin/bash
 .DEFAULT_GOAL := help
 PYTHON ?= python3
 BIN := .venv/bin
-MEMBERS := common user-service api-gateway portfolio-service trade-executor infra/kite-sandbox infra/all-in-one
+MEMBERS := common user-service api-gateway portfolio-service smallcase-service trade-executor notification-service analytics-service infra/kite-sandbox infra/all-in-one
 PYPROJECTS := $(addsuffix /pyproject.toml,$(MEMBERS))
 
 .PHONY: help setup run demo test check fmt services schemas migration bench lock clean

@@ -1,0 +1,1 @@
+"""Trade store, marks, returns, risk, charts, reports; post-trade validation and enrichment."""

@@ -1,0 +1,1 @@
+"""What happened, told once: inbox, email, SMS, push, webhooks; preferences, templates, deliveries."""
