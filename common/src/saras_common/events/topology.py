@@ -1,0 +1,74 @@
+"""Every kind of event, and which queue receives it."""
+
+from saras_common.events.base import Event
+from saras_common.events.baskets import BasketRunChanged, RebalanceOffered, SipSkipped
+from saras_common.events.book import (
+    BookTotalled,
+    BookTotalsRequested,
+    CancelRequested,
+    FundsMoved,
+    OrderAccepted,
+    OrderUpdated,
+)
+from saras_common.events.execution import (
+    AllocationPosted,
+    ExecutionStateChanged,
+    InstrumentsBlocked,
+    InstrumentsListed,
+    MarksChanged,
+    OrderProgressed,
+    ReconciliationCompleted,
+    SuspenseFound,
+)
+from saras_common.events.history import CorporateActionsRecorded, DayPricesRecorded, InstrumentsDescribed, TradeRecorded
+from saras_common.events.people import UserChanged, UserLoggedIn
+
+EVENT_TYPES: dict[str, type[Event]] = {
+    cls.type: cls
+    for cls in (
+        UserChanged,
+        UserLoggedIn,
+        FundsMoved,
+        OrderAccepted,
+        CancelRequested,
+        OrderUpdated,
+        BookTotalsRequested,
+        BookTotalled,
+        OrderProgressed,
+        AllocationPosted,
+        SuspenseFound,
+        InstrumentsListed,
+        MarksChanged,
+        InstrumentsBlocked,
+        ExecutionStateChanged,
+        ReconciliationCompleted,
+        BasketRunChanged,
+        RebalanceOffered,
+        SipSkipped,
+        DayPricesRecorded,
+        CorporateActionsRecorded,
+        InstrumentsDescribed,
+        TradeRecorded,
+    )
+}
+
+SUBSCRIPTIONS: dict[str, frozenset[str]] = {
+    "trade-executor": frozenset({OrderAccepted.type, CancelRequested.type, FundsMoved.type, BookTotalled.type}),
+    "portfolio-service": frozenset(
+        {
+            UserChanged.type,
+            AllocationPosted.type,
+            SuspenseFound.type,
+            OrderProgressed.type,
+            BookTotalsRequested.type,
+            InstrumentsBlocked.type,
+        }
+    ),
+    "portfolio-service.market": frozenset({InstrumentsListed.type, MarksChanged.type}),
+}
+"""Which queue receives which kinds: the whole topology. An event nobody subscribes to is not stored."""
+
+
+def queues_of(kind: str) -> list[str]:
+    """The queues an event of this kind goes to."""
+    return [queue for queue, kinds in SUBSCRIPTIONS.items() if kind in kinds]
