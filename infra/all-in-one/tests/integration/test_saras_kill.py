@@ -11,7 +11,7 @@ import pytest
 from saras.client import NotReachable
 from saras.errors import CannotStart, CommandFailed
 
-pytestmark = [pytest.mark.slow, pytest.mark.timeout(240)]
+pytestmark = [pytest.mark.slow, pytest.mark.timeout(420)]
 
 FAILPOINT = "SARAS_FAILPOINT"
 NAMES = ("NSE:INFY", "NSE:TCS", "NSE:ITC", "NSE:SBIN")
@@ -41,7 +41,7 @@ class Round:
         except NotReachable:
             self.unanswered.append((user, side, name, quantity, key, terms))
 
-    def press_on(self, point, until_s=30.0):
+    def press_on(self, point, until_s=60.0):
         """Close windows, cancel what waits far off, reconcile: whatever leads to the point; until it is reached."""
         deadline = time.monotonic() + until_s
         while self.world.platform.alive and time.monotonic() < deadline:

@@ -1,3 +1,4 @@
+import contextlib
 import json
 import os
 import signal
@@ -37,6 +38,14 @@ def family(platform):
     return psutil.Process(platform.process.pid).children(recursive=True)
 
 
+def sandboxes(platform):
+    found = []
+    for process in family(platform):
+        with contextlib.suppress(psutil.NoSuchProcess):  # it may end while we look
+            found += [process] if "kite_sandbox" in " ".join(process.cmdline()) else []
+    return found
+
+
 def until_gone(processes, timeout_s=10):
     _, alive = psutil.wait_procs(processes, timeout_s)
     assert not alive, [process.cmdline() for process in alive]
@@ -46,7 +55,7 @@ def test_start_stop_start_and_kill(tmp_path):
     platform = PlatformProcess(tmp_path / "home", BARE)
     platform.start()
     children = family(platform)
-    assert any("kite_sandbox" in " ".join(process.cmdline()) for process in children)
+    assert sandboxes(platform)
     started = time.monotonic()
     assert platform.stop() == 0
     assert time.monotonic() - started < 8
@@ -68,11 +77,11 @@ def test_start_stop_start_and_kill(tmp_path):
 
 def test_a_sandbox_that_dies_comes_back(tmp_path):
     with PlatformProcess(tmp_path / "home", BARE) as platform:
-        (sandbox,) = [p for p in family(platform) if "kite_sandbox" in " ".join(p.cmdline())]
+        (sandbox,) = sandboxes(platform)
         sandbox.kill()
         deadline = time.monotonic() + 15
         while time.monotonic() < deadline:
-            found = [p for p in family(platform) if "kite_sandbox" in " ".join(p.cmdline())]
+            found = sandboxes(platform)
             if found and found[0].pid != sandbox.pid and not is_free("127.0.0.1", platform.sandbox_port):
                 break
             time.sleep(0.1)

@@ -11,7 +11,7 @@ from uuid import UUID
 
 from saras_common.clock import trading_day
 from trade_executor.broker import BrokerUnavailable
-from trade_executor.core.limiter import MINUTE, Limiter
+from trade_executor.core.limiter import MINUTE, SECOND, Limiter
 from trade_executor.domain import BatchState, BrokerSession, Intent, IntentState
 from trade_executor.engine.desk import Desk
 from trade_executor.engine.reader import Reader, Throttled
@@ -253,6 +253,7 @@ class Leader:
         except (BrokerUnavailable, Throttled) as error:
             _log.info("account %s: no reconciliation now: %s", desk.account_id, error)
             self._reconcile_at = monotonic + THROTTLED_S
+            self._read_at = max(self._read_at, monotonic + SECOND)  # or ordinary readings would never leave it room
             return THROTTLED_S
         self._reconcile_at = monotonic + desk.rules.reconcile_every_s
         return desk.rules.reconcile_every_s
