@@ -22,7 +22,7 @@ from saras.demo.people import Person, make_people
 from saras.home import Home
 from saras.seeding import Seeder
 from saras_common.postgres import EmbeddedPostgres, free_port
-from saras_common.testing.services import PrivateRabbit
+from saras_common.servers import PrivateRabbit
 
 GENEROUS = {
     "RATE_USER": "1000000/second",

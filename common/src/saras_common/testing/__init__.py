@@ -1,8 +1,8 @@
 """What tests of every member share: private servers, migrated databases, contract suites; `plugin` has the fixtures."""
 
 from saras_common.postgres import free_port
+from saras_common.servers import PrivateRabbit, PrivateRedis
 from saras_common.testing.databases import MigratedDatabase, PostgresForTests, assert_no_drift
-from saras_common.testing.services import PrivateRabbit, PrivateRedis
 
 __all__ = [
     "MigratedDatabase",

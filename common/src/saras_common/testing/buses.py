@@ -11,8 +11,8 @@ from sqlalchemy.engine import make_url
 from saras_common.bus import Bus, PostgresBus, RabbitBus, Subscriptions
 from saras_common.bus.rabbit_topology import parked_queue
 from saras_common.events import SUBSCRIPTIONS
+from saras_common.servers import PrivateRabbit
 from saras_common.testing.databases import MigratedDatabase
-from saras_common.testing.services import PrivateRabbit
 
 
 @dataclass

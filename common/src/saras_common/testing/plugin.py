@@ -6,9 +6,9 @@ from datetime import UTC, datetime
 import pytest
 
 from saras_common.clock import ManualClock
+from saras_common.servers import PrivateRabbit, PrivateRedis
 from saras_common.testing.buses import BusSite, postgres_site, rabbit_site
 from saras_common.testing.databases import MigratedDatabase, PostgresForTests
-from saras_common.testing.services import PrivateRabbit, PrivateRedis
 
 
 @pytest.fixture(scope="session")
