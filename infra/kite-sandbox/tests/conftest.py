@@ -19,7 +19,7 @@ from kite_sandbox.engine.broker import Broker, Rules
 from kite_sandbox.engine.days import advance
 from kite_sandbox.engine.state import State
 from kite_sandbox.instruments import Catalogue, shipped_instruments
-from kite_sandbox.market_hours import MarketHours, load_market_hours
+from kite_sandbox.market_hours import MarketHours
 
 MONDAY = datetime(2026, 4, 6, 5, 0, tzinfo=UTC)
 """10:30 in Mumbai on a trading day."""
@@ -119,7 +119,7 @@ def new_broker() -> Callable[..., Broker]:
     """A broker in memory with one account, ``key``, and ₹10 lakh."""
 
     def build(cash_paise: int = 100_000_000, *, hours: MarketHours | None = None, **rules: Any) -> Broker:
-        state = State(Catalogue(shipped_instruments()), hours or load_market_hours("always"))
+        state = State(Catalogue(shipped_instruments()), hours or MarketHours("always"))
         broker = Broker(state, Rules(**rules))
         broker.emit(r.JournalOpened(at=MONDAY, last_order_id=0, last_trade_id=0))
         broker.emit(r.AccountOpened(at=MONDAY, api_key="key", user_id="ZS0001", cash_paise=cash_paise))

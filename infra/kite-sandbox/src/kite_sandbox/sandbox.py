@@ -21,7 +21,7 @@ from kite_sandbox.instruments import Catalogue, load_instruments, shipped_instru
 from kite_sandbox.journal import Journal, JournalError
 from kite_sandbox.limits import RateLimits
 from kite_sandbox.logins import Logins
-from kite_sandbox.market_hours import load_market_hours
+from kite_sandbox.market_hours import MarketHours
 from kite_sandbox.prices import RandomWalk, Replay, keep_prices, price_source
 from kite_sandbox.settings import Settings
 from saras_common.metrics import Metrics
@@ -47,7 +47,7 @@ class Sandbox:
         self.catalogue = Catalogue(
             load_instruments(settings.instruments) if settings.instruments else shipped_instruments(),
         )
-        self.hours = load_market_hours(settings.market_hours)
+        self.hours = MarketHours(settings.market_hours)
         self.limits = RateLimits(time.monotonic, is_strict=settings.rate_limits == "strict")
         self.faults = Faults()
         self.request_log: deque[dict[str, Any]] = deque(maxlen=LOG_LENGTH)

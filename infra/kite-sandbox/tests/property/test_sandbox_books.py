@@ -19,13 +19,13 @@ from kite_sandbox.engine.state import State
 from kite_sandbox.engine.ticks import move_prices
 from kite_sandbox.errors import KiteError
 from kite_sandbox.instruments import Catalogue, shipped_instruments
-from kite_sandbox.market_hours import load_market_hours
+from kite_sandbox.market_hours import MarketHours
 from saras_common.charges import DP_CHARGE_PAISE, order_charges
 
 START = datetime(2026, 4, 6, 5, 0, tzinfo=UTC)
 CASH = 50_000_000
 CATALOGUE = Catalogue(shipped_instruments())
-HOURS = load_market_hours("always")
+HOURS = MarketHours("always")
 SYMBOLS = ("INFY", "SBIN")
 
 orders = st.fixed_dictionaries(

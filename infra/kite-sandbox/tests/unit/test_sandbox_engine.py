@@ -15,7 +15,7 @@ from kite_sandbox.engine.model import Product, Status
 from kite_sandbox.engine.requests import change_request, order_request
 from kite_sandbox.engine.ticks import move_prices, rematch
 from kite_sandbox.errors import KiteError
-from kite_sandbox.market_hours import load_market_hours
+from kite_sandbox.market_hours import MarketHours
 
 NOW = datetime(2026, 4, 6, 5, 0, tzinfo=UTC)
 LAKH_10 = 100_000_000
@@ -253,7 +253,7 @@ def test_quantity_cannot_be_cut_to_what_has_traded(broker, account):
 
 
 def test_delivery_positions_become_holdings_and_settle(new_broker):
-    broker = new_broker(hours=load_market_hours("nse"))
+    broker = new_broker(hours=MarketHours("nse"))
     account = broker.state.accounts["key"]
     thursday = datetime(2026, 4, 9, 5, 0, tzinfo=UTC)
     set_price(broker, 1500, thursday)
@@ -304,7 +304,7 @@ def test_nrml_positions_are_carried_with_their_value(broker, account):
 
 
 def test_the_close_lapses_orders_and_amo_waits_for_the_morning(new_broker):
-    broker = new_broker(hours=load_market_hours("nse"))
+    broker = new_broker(hours=MarketHours("nse"))
     account = broker.state.accounts["key"]
     waiting = place(broker, "BUY", 1, order_type="LIMIT", price="1000")
     evening = datetime(2026, 4, 6, 11, 0, tzinfo=UTC)
@@ -326,7 +326,7 @@ def test_the_close_lapses_orders_and_amo_waits_for_the_morning(new_broker):
 
 
 def test_a_queued_order_can_be_cancelled(new_broker):
-    broker = new_broker(hours=load_market_hours("nse"))
+    broker = new_broker(hours=MarketHours("nse"))
     evening = datetime(2026, 4, 6, 11, 0, tzinfo=UTC)
     queued = place(broker, "BUY", 1, at=evening, variety="amo")
     changes.cancel(broker, broker.state.accounts["key"], queued.order_id, evening)

@@ -20,7 +20,7 @@ from kite_sandbox.history import History
 from kite_sandbox.instruments import Catalogue, load_instruments, shipped_instruments
 from kite_sandbox.journal import Journal, JournalError
 from kite_sandbox.limits import RateLimits
-from kite_sandbox.market_hours import load_market_hours
+from kite_sandbox.market_hours import MarketHours
 from kite_sandbox.prices import price_source
 from kite_sandbox.settings import Settings
 
@@ -115,14 +115,14 @@ def test_the_clock_runs_on_from_where_it_is_set():
     ],
 )
 def test_the_exchanges_week(at, is_open, takes_amo):
-    hours = load_market_hours("nse")
+    hours = MarketHours("nse")
     moment = datetime.fromisoformat(at).replace(tzinfo=IST)
     assert (hours.is_open(moment), hours.takes_amo(moment)) == (is_open, takes_amo)
 
 
 def test_next_trading_day_skips_holidays():
-    assert load_market_hours("nse").next_trading_day(date(2026, 4, 2)) == date(2026, 4, 6)
-    assert load_market_hours("always").next_trading_day(date(2026, 4, 2)) == date(2026, 4, 3)
+    assert MarketHours("nse").next_trading_day(date(2026, 4, 2)) == date(2026, 4, 6)
+    assert MarketHours("always").next_trading_day(date(2026, 4, 2)) == date(2026, 4, 3)
 
 
 @pytest.mark.parametrize(
@@ -287,7 +287,7 @@ def test_a_replay_walks_each_day_and_feeds_the_candles(new_broker, tmp_path):
     assert seen == [10_000, 11_050, 9_000, 10_500, 10_600, 12_000, 10_100, 11_995, 11_995, 11_995]
     assert (quote.open_paise, quote.high_paise, quote.low_paise, quote.close_paise) == (10_600, 12_000, 10_100, 10_500)
     assert source.reached == broker.state.replayed_to == date(2020, 1, 2)
-    history = History(load_market_hours("always"), date(2026, 4, 6), source.candles)
+    history = History(MarketHours("always"), date(2026, 4, 6), source.candles)
     span = (datetime(2020, 1, 1, tzinfo=IST), datetime(2020, 1, 3, tzinfo=IST))
     bars = list(history.bars(quote, "day", *span, NOW, source.reached))
     assert [(bar.open_paise, bar.close_paise, bar.volume) for bar in bars] == [
@@ -311,7 +311,7 @@ def test_a_broken_candle_file_is_refused(tmp_path, text):
 
 def test_drawn_history_is_consistent(new_broker):
     broker = new_broker()
-    hours = load_market_hours("nse")
+    hours = MarketHours("nse")
     history = History(hours, date(2026, 4, 6), None)
     quote = broker.state.market.find("NSE:TCS", NOW)
     since, until = datetime(2026, 3, 2, tzinfo=IST), datetime(2026, 3, 6, 23, tzinfo=IST)
