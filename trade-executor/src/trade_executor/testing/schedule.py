@@ -6,24 +6,22 @@ time, refusals, 429, a dying login, halts, wall-clock steps. Everything is drawn
 """
 
 import random
-from collections import Counter, defaultdict
+from collections import Counter
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
-from uuid import UUID
 
 from saras_common.clock import ManualClock
 from saras_common.errors import Unavailable
 from saras_common.events import OrderAccepted, Side
 from trade_executor.broker import Answer, Because, Outcome
-from trade_executor.core.certificates import verify
-from trade_executor.domain import IntentState
 from trade_executor.engine.leader import Leader
 from trade_executor.failpoints import NAMES
 from trade_executor.paper import Fault
 from trade_executor.store import Store
 from trade_executor.store.memory import MemoryDatabase
-from trade_executor.testing.world import TERMINAL, World, in_memory
+from trade_executor.testing.invariants import breaks_of, check_end
+from trade_executor.testing.world import TERMINAL, Book, World, in_memory
 from trade_executor.usecases import control
 
 START = datetime(2026, 3, 2, 5, 0, tzinfo=UTC)
@@ -37,6 +35,9 @@ SHORT_PAUSE_S = 6.0
 
 LONGEST_TICK_S = 1.5
 """Shorter than a lease."""
+
+SEEKING_S = 0.5
+"""How often whoever does not lead asks for the lease."""
 
 MOMENTS = 10
 """Moments of a schedule; between them time passes."""
@@ -63,7 +64,7 @@ class Tally:
 class Schedule:
     """Plays ``seed``; `violations` says what did not hold."""
 
-    def __init__(self, seed: int) -> None:
+    def __init__(self, seed: int, book: Book | None = None) -> None:
         self.random = random.Random(seed)
         self.tally = Tally()
         self.late = self._chance(10)
@@ -71,7 +72,7 @@ class Schedule:
         self._clock = ManualClock(START)
         self._database_clock = ManualClock(START)
         self._database = MemoryDatabase(self._database_clock)
-        self.world: World = in_memory(self._clock, self._database)
+        self.world: World = in_memory(self._clock, self._database, book)
         self._standby: Leader = self.world.new_leader()
         self._orders: list[OrderAccepted] = []
         self._acting: Leader | None = None
@@ -82,6 +83,7 @@ class Schedule:
         self._halted_at: float | None = None
         self._wrong: list[str] = []
         self._quiet = False
+        self._tell_marks()
         self._arm()
 
     def _chance(self, percent: int) -> bool:
@@ -96,7 +98,9 @@ class Schedule:
                 self._moment()
                 self._pass(self.random.choice((0.2, 1.0, 3.0, 11.0)))
             self._calm()
-            self._check()
+            self._wrong += check_end(
+                self.world, self._database, self._orders, INSTRUMENTS, sent_at=self._sent_at, late=self.late
+            )
         except AssertionError as error:
             self._wrong.append(f"book: {error}")
         return self._wrong
@@ -107,6 +111,8 @@ class Schedule:
         self.world.broker.on_guarded = self._guarded
         self._database.before_commit = self._before_commit
         self._database.after_commit = self._after_commit
+        self._database.on_changes = lambda changes: self._wrong.extend(breaks_of(changes))
+        self.world.again = lambda: self._chance(5)
 
     def _moment(self) -> None:
         """One thing happens."""
@@ -123,8 +129,9 @@ class Schedule:
                 self._flip_halt,
                 self._step_clock,
                 self._change_hands,
+                self._redeliver,
             ),
-            weights=(6, 3, 5, 2, 4, 3, 1, 0.5, 0.5, 0.5, 1),
+            weights=(6, 3, 5, 2, 4, 3, 1, 0.5, 0.5, 0.5, 1, 1),
         )[0]
         what()
 
@@ -194,10 +201,22 @@ class Schedule:
         draw, broker = self.random, self.world.broker
         if self._chance(40):
             instrument = draw.choice(INSTRUMENTS)
-            broker.set_price(instrument, broker.prices[instrument] + draw.randint(-800, 800))
+            jump = 8_000 if self._chance(10) else 800
+            broker.set_price(instrument, broker.prices[instrument] + draw.randint(-jump, jump))
+            self._tell_marks()
         for order in list(broker.book.values()):
             if self._chance(50) and order.status == "OPEN":
-                broker.fill(order.order_id, draw.randint(1, 30), order.price_paise - draw.randint(0, 40))
+                better = draw.randint(0, 40) * (-1 if order.order.side == "BUY" else 1)
+                broker.fill(order.order_id, draw.randint(1, 30), order.price_paise + better)
+
+    def _tell_marks(self) -> None:
+        self._database.table("marks").update(self.world.broker.prices)
+
+    def _redeliver(self) -> None:
+        """The bus delivers old events to the book again."""
+        told = self.world.told
+        for event in self.random.sample(told, min(3, len(told))):
+            self.world.book.apply(event)
 
     def _crash_soon(self) -> None:
         self._crash_at = self.random.choice((*NAMES, "call", "before commit", "after commit"))
@@ -283,24 +302,37 @@ class Schedule:
             work(store)
 
     def _pass(self, seconds: float) -> None:
-        """Time passes; the leader works, its standby looks on."""
+        """Time passes; the leader works when something is due, its standby looks on."""
         left = seconds
         while left > 0:
-            wait = self._step(self.world.leader)
-            if self._stopped is not None or self._chance(10):
-                self._step(self._standby)
-            tick = min(left, max(wait, 0.02), LONGEST_TICK_S)
-            self._clock.advance(tick)
-            self._database_clock.advance(tick)
-            left -= tick
+            rest = min(left, max(self._step(self.world.leader), 0.02))
+            left -= rest
+            while rest > 0:
+                tick = min(rest, LONGEST_TICK_S)
+                if self._stopped is not None or self._chance(10):
+                    self._step(self._standby)
+                self._clock.advance(tick)
+                self._database_clock.advance(tick)
+                rest -= tick
+                if self.world.leader is not self._stopped:
+                    self._renew(self.world.leader)
+
+    def _renew(self, leader: Leader) -> None:
+        """What the renewing thread does meanwhile."""
+        try:
+            leader.desk.leadership.renew()
+        except Unavailable:
+            leader.desk.leadership.lose()
 
     def _step(self, leader: Leader) -> float:
-        wait = 0.1
+        wait = SEEKING_S
         if leader is self._stopped:
             return wait
         self._acting = leader
         try:
             wait = leader.step()
+            if leader.desk.leadership.lease is None:
+                wait = SEEKING_S
             leader.desk.leadership.renew()
         except SimulatedCrash:
             if leader is self.world.leader:
@@ -310,9 +342,9 @@ class Schedule:
         except Unavailable:
             leader.desk.leadership.lose()
         quiet, self._quiet = self._quiet, True
-        self.world.hear()
+        answered = self.world.hear()
         self._quiet = quiet
-        return wait
+        return 0.0 if answered else wait
 
     # --- the end
 
@@ -330,55 +362,6 @@ class Schedule:
             if all(line.status in TERMINAL for line in self.world.book.lines.values()) and not self.late:
                 break
         self._pass(3.0)
-
-    def _check(self) -> None:
-        world, broker = self.world, self.world.broker
-        for order_id, line in world.book.lines.items():
-            if line.status not in TERMINAL:
-                self._wrong.append(f"order {order_id} is still {line.status}")
-        self._check_money()
-        tags = Counter(tag for event, _, tag, _ in broker.journal if event == "placed")
-        self._wrong += [f"tag {tag} was placed {count} times" for tag, count in tags.items() if count > 1]
-        self._check_rate()
-        self._wrong += [
-            f"order {each.order_id} is still open" for each in broker.book.values() if each.status == "OPEN"
-        ]
-        for document in self._database.table("certificates").values():
-            plain = {**document, "batch_id": str(document["batch_id"])}
-            self._wrong += [f"certificate: {what}" for what in verify(plain)]
-        if not self.late:
-            self._check_nothing_extra()
-
-    def _check_money(self) -> None:
-        world = self.world
-        for name in INSTRUMENTS:
-            users = world.book.users(name, world.instrument_of)
-            total = users + world.book.suspense_shares[name] + world.book.found[name]
-            if total != world.broker.shares.get(name, 0):
-                self._wrong.append(f"{name}: book {total}, broker {world.broker.shares.get(name, 0)}")
-        cash = world.book.users_cash() + world.book.suspense_cash
-        if cash != world.broker.cash_paise:
-            self._wrong.append(f"cash: book {cash}, broker {world.broker.cash_paise}")
-
-    def _check_rate(self) -> None:
-        for first, tenth in zip(self._sent_at, self._sent_at[10:], strict=False):
-            if tenth - first < 1.0 - 1e-9:
-                self._wrong.append("more than ten calls in a second")
-                return
-
-    def _check_nothing_extra(self) -> None:
-        """Nobody's shares stay in suspense, and no block was sent for more than its users wanted."""
-        for name, quantity in (self.world.book.suspense_shares | self.world.book.found).items():
-            if quantity:
-                self._wrong.append(f"{quantity} of {name} in suspense")
-        wanted: dict[UUID, int] = {block.id: block.quantity for block in self._database.table("blocks").values()}
-        filled: dict[UUID, int] = defaultdict(int)
-        for intent in self._database.table("intents").values():
-            if intent.broker_order_id is not None:
-                filled[intent.block_id] += self.world.broker.book[intent.broker_order_id].filled
-            if intent.state in {IntentState.UNKNOWN, IntentState.SENDING}:
-                self._wrong.append(f"intent {intent.tag} is still {intent.state}")
-        self._wrong += [f"block {block} filled {lots}" for block, lots in filled.items() if lots > wanted[block]]
 
 
 def play(seed: int) -> list[str]:

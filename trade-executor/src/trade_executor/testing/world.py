@@ -59,6 +59,10 @@ class Book:
     applied_cash: int = 0
     found: dict[str, int] = field(default_factory=lambda: defaultdict(int))
 
+    def take(self, order: OrderAccepted) -> None:
+        """An order was accepted."""
+        self.lines.setdefault(order.order_id, BookLine(order.quantity, order.side))
+
     def apply(self, event: Event) -> None:
         if event.id in self.seen:
             return
@@ -117,7 +121,12 @@ class World:
     """One account, one broker, one leader; time moves only when told."""
 
     def __init__(
-        self, clock: ManualClock, transactions: Transactions, drain: Callable[[], Iterable[Event]], **rules: Any
+        self,
+        clock: ManualClock,
+        transactions: Transactions,
+        drain: Callable[[], Iterable[Event]],
+        book: Book | None = None,
+        **rules: Any,
     ) -> None:
         self.clock = clock
         self.transactions = transactions
@@ -130,7 +139,9 @@ class World:
             **{"window": WindowRules(10, 1000), "hours": Hours(always=True), "moves_cash": True, **rules}
         )
         self.told: list[Event] = []
-        self.book = Book()
+        self.book = book or Book()
+        self.again: Callable[[], bool] = lambda: False
+        """Whether the bus delivers an event once more."""
         self.instrument_of: dict[UUID, str] = {}
         self.failpoint: Failpoint = nothing
         self.leader = self.new_leader()
@@ -188,7 +199,7 @@ class World:
     def take(self, *orders: OrderAccepted) -> None:
         """Orders come in from the book."""
         for order in orders:
-            self.book.lines.setdefault(order.order_id, BookLine(order.quantity, order.side))
+            self.book.take(order)
         with self.transactions() as store:
             intake.take_orders(store, orders, now=self.clock.now(), rules=self.rules.window, new_id=self.new_id)
 
@@ -212,13 +223,18 @@ class World:
                 return
             self.clock.advance(min(max(wait, 0.01), 0.5, left))
 
-    def hear(self) -> None:
-        """The book takes in what it was told, and answers what it was asked."""
+    def hear(self) -> bool:
+        """The book takes in what it was told, and answers what it was asked; whether it answered."""
+        answered = False
         for event in self._drain():
             self.told.append(event)
             self.book.apply(event)
+            if self.again():
+                self.book.apply(event)
             if isinstance(event, BookTotalsRequested):
                 self._answer(event)
+                answered = True
+        return answered
 
     def _answer(self, asked: BookTotalsRequested) -> None:
         names = set(self.instrument_of.values())
@@ -257,7 +273,9 @@ class World:
         assert len(tags) == len(set(tags))
 
 
-def in_memory(clock: ManualClock, database: MemoryDatabase | None = None, **rules: Any) -> World:
+def in_memory(
+    clock: ManualClock, database: MemoryDatabase | None = None, book: Book | None = None, **rules: Any
+) -> World:
     """A world whose store is a dictionary."""
     database = database or MemoryDatabase(clock)
     told = 0
@@ -268,4 +286,4 @@ def in_memory(clock: ManualClock, database: MemoryDatabase | None = None, **rule
         told = len(database.outbox)
         return fresh
 
-    return World(clock, database.transaction, drain, **rules)
+    return World(clock, database.transaction, drain, book, **rules)

@@ -28,11 +28,15 @@ class EvidenceTables(Tables):
         return self._rows("opening").get(account_id)
 
     def find_last_certificate_hash(self, account_id: str) -> str | None:
-        chain = [row for (account, _), row in self._rows("certificates").items() if account == account_id]
+        chain = self._chain(account_id)
         return chain[-1]["hash"] if chain else None
 
-    def add_certificate(self, account_id: str, batch_id: UUID, block_id: UUID, document: Mapping[str, Any]) -> None:
-        self._put("certificates", (account_id, block_id), {"batch_id": batch_id, **document})
+    def add_certificate(self, account_id: str, batch_id: UUID, block_id: UUID, document: Mapping[str, Any]) -> None:  # noqa: ARG002 - the document names its block
+        number = len(self._chain(account_id)) + 1
+        self._put("certificates", (account_id, number), {"batch_id": batch_id, **document})
+
+    def _chain(self, account_id: str) -> list[Mapping[str, Any]]:
+        return [row for (account, _), row in self._rows("certificates").items() if account == account_id]
 
     def add_movements(self, movements: Sequence[Movement]) -> None:
         for movement in movements:

@@ -1,11 +1,18 @@
 """Dictionaries with real transactions."""
 
-from typing import Any, Protocol
+from typing import Any, NamedTuple, Protocol
 
 from saras_common.clock import Clock
 from saras_common.events import Event
 
-_MISSING: Any = object()
+
+class Change(NamedTuple):
+    """A row written. ``before`` is ``None`` where there was none: no table keeps one."""
+
+    table: str
+    key: Any
+    before: Any
+    after: Any
 
 
 class Database(Protocol):
@@ -22,15 +29,15 @@ class Tables:
 
     def __init__(self, database: Database) -> None:
         self._database = database
-        self._done: list[tuple[dict[Any, Any], Any, Any]] = []
+        self.changes: list[Change] = []
         self._told = len(database.outbox)
 
     def undo(self) -> None:
-        for table, key, before in reversed(self._done):
-            if before is _MISSING:
-                del table[key]
+        for name, key, before, _ in reversed(self.changes):
+            if before is None:
+                del self._database.table(name)[key]
             else:
-                table[key] = before
+                self._database.table(name)[key] = before
         del self._database.outbox[self._told :]
 
     def _rows(self, name: str) -> dict[Any, Any]:
@@ -38,5 +45,5 @@ class Tables:
 
     def _put(self, name: str, key: Any, row: Any) -> None:
         table = self._database.table(name)
-        self._done.append((table, key, table.get(key, _MISSING)))
+        self.changes.append(Change(name, key, table.get(key), row))
         table[key] = row
