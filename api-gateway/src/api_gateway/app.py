@@ -7,6 +7,7 @@ import sys
 from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
 from contextlib import AsyncExitStack, asynccontextmanager, suppress
 
+from api_gateway import event_schemas
 from api_gateway.addresses import ClientAddresses
 from api_gateway.cors import Cors
 from api_gateway.deadlines import Deadlines
@@ -175,6 +176,7 @@ def _add_own(
     gateway.own["/health/ready"] = health.ready
     gateway.own["/metrics"] = health.metrics
     gateway.own[f"{BASE_PATH}/openapi.json"] = api.answer
+    gateway.own[f"{BASE_PATH}/event-schemas.json"] = event_schemas.answer
     gateway.own["/docs"] = Docs(api).answer
 
 

@@ -23,7 +23,8 @@ _STYLE_HASH = base64.b64encode(hashlib.sha256(_STYLE.encode()).digest()).decode(
 DOCS_CSP = f"default-src 'none'; style-src 'sha256-{_STYLE_HASH}'; frame-ancestors 'none'".encode("ascii")
 _INTRODUCTION = (
     "<p>Sign in with <code>POST /api/v1/login</code> and send the token as <code>Authorization: Bearer …</code>. "
-    'The machine-readable form is <a href="/api/v1/openapi.json">openapi.json</a>.</p>'
+    'The machine-readable form is <a href="/api/v1/openapi.json">openapi.json</a>; the events are in '
+    '<a href="/api/v1/event-schemas.json">event-schemas.json</a>.</p>'
 )
 _METHODS = ("get", "post", "put", "patch", "delete")
 

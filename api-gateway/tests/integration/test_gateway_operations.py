@@ -66,7 +66,7 @@ def test_docs_need_nothing_from_elsewhere(platform):
 def test_own_answers_take_head_and_refuse_other_methods(platform_with):
     platform = platform_with()
     assert platform.request("HEAD", "/docs").body == b""
-    for path in ("/docs", "/health/live", "/metrics", "/api/v1/openapi.json"):
+    for path in ("/docs", "/health/live", "/metrics", "/api/v1/openapi.json", "/api/v1/event-schemas.json"):
         assert platform.post(path).status == 405
 
 

@@ -109,6 +109,13 @@ def test_ready_means_that_orders_can_be_placed(world: World):
     assert world.listed_when_ready, "ready, and no instrument was listed"
 
 
+def test_event_schemas_stand_beside_the_openapi(world: World):
+    schemas = world.public.get("/event-schemas.json")
+    accepted = schemas["order.accepted.v1"]
+    assert {"id", "at", "order_id", "user_id", "instrument", "quantity"} <= set(accepted["properties"])
+    assert all(schema["type"] == "object" for schema in schemas.values())
+
+
 def test_openapi_holds_every_documented_path(world: World):
     document = world.public.get("/openapi.json")
     assert document["openapi"].startswith("3.")
