@@ -71,6 +71,8 @@ TABLE: tuple[Route, ...] = (
     *_signed_in("trade-executor", "instruments", "quotes"),
     _public("trade-executor", "broker/postback", "postback"),
     *_admin("trade-executor", "execution", "batches", "reconciliation", "broker", "mark-price"),
+    *_signed_in("notification-service", "notifications", "webhooks", "alerts"),
+    *_admin("notification-service", "notifications"),
 )
 """Every route of the platform. What is not here does not exist outside: ``/internal`` can never be listed."""
 

@@ -65,6 +65,22 @@ SUBSCRIPTIONS: dict[str, frozenset[str]] = {
         }
     ),
     "portfolio-service.market": frozenset({InstrumentsListed.type, MarksChanged.type}),
+    "notification-service": frozenset(
+        {
+            UserChanged.type,
+            UserLoggedIn.type,
+            FundsMoved.type,
+            OrderAccepted.type,
+            OrderUpdated.type,
+            AllocationPosted.type,
+            BasketRunChanged.type,
+            RebalanceOffered.type,
+            SipSkipped.type,
+            ExecutionStateChanged.type,
+            ReconciliationCompleted.type,
+        }
+    ),
+    "notification-service.market": frozenset({MarksChanged.type}),
 }
 """Which queue receives which kinds: the whole topology. An event nobody subscribes to is not stored."""
 

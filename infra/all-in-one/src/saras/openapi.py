@@ -3,6 +3,8 @@
 import base64
 from typing import Any
 
+import notification_service.app
+import notification_service.settings
 import portfolio_service.app
 import portfolio_service.settings
 import trade_executor.app
@@ -26,5 +28,8 @@ def platform_openapi() -> dict[str, Any]:
         "user-service": user_service.app.create_app(user_service.settings.Settings(**_NOWHERE, data_keys=_KEY)),
         "portfolio-service": portfolio_service.app.create_app(portfolio_service.settings.Settings(**_NOWHERE)),
         "trade-executor": trade_executor.app.create_app(trade_executor.settings.Settings(**_NOWHERE, token_key=_KEY)),
+        "notification-service": notification_service.app.create_app(
+            notification_service.settings.Settings(**_NOWHERE, webhook_key=_KEY)
+        ),
     }
     return merged({name: app.openapi() for name, app in apps.items()}, RouteTable(frozenset(apps)))

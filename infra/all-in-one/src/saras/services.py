@@ -11,6 +11,7 @@ from typing import Any
 import uvicorn
 from pydantic import ValidationError
 
+import notification_service.app
 import portfolio_service.app
 import trade_executor.app
 import user_service.app
@@ -18,6 +19,7 @@ from api_gateway.app import create_app as create_gateway
 from api_gateway.server import allow_many_sockets, uvicorn_config
 from api_gateway.settings import GatewaySettings
 from api_gateway.upstreams import MountedUpstream
+from notification_service.settings import Settings as NotificationSettings
 from portfolio_service.settings import Settings as PortfolioSettings
 from saras.errors import CannotStart
 from saras.home import Credentials, Home
@@ -31,7 +33,7 @@ from saras_common.metrics import Metrics
 from trade_executor.settings import Settings as ExecutorSettings
 from user_service.settings import Settings as UserSettings
 
-PACKAGES = ("user_service", "portfolio_service", "trade_executor")
+PACKAGES = ("user_service", "portfolio_service", "trade_executor", "notification_service")
 """Packages with a schema and migrations, in the order in which they are brought to their head."""
 
 ROLES = (*PACKAGES, BUS)
@@ -67,7 +69,7 @@ def compose(
 def _compose(
     settings: PlatformSettings, home: Home, urls: Mapping[str, str], admin: Credentials, broker: Mapping[str, Any]
 ) -> Composed:
-    secrets = home.vault().get("internal_token_key", "data_key", "executor_key")
+    secrets = home.vault().get("internal_token_key", "data_key", "executor_key", "webhook_key")
     broker_url = settings.broker_url.get_secret_value() if settings.broker_url else urls[BUS]
     common: dict[str, Any] = {
         "broker_url": broker_url,
@@ -92,6 +94,11 @@ def _compose(
         token_key=_base64_key(secrets["executor_key"]),
         **broker,
     )
+    notifications = NotificationSettings(
+        **{"mail_folder": home.path / "mail" if settings.mode == "sandbox" else None, **common},
+        database_url=urls["notification_service"],
+        webhook_key=secrets["webhook_key"],
+    )
     user_service.app.first_start(users)
     metrics = Metrics()
     user_app = user_service.app.create_app(users, metrics=metrics)
@@ -102,6 +109,9 @@ def _compose(
             "user-service": MountedUpstream(user_app),
             "portfolio-service": MountedUpstream(portfolio_service.app.create_app(book, metrics=metrics)),
             "trade-executor": MountedUpstream(trade_executor.app.create_app(executor, metrics=metrics)),
+            "notification-service": MountedUpstream(
+                notification_service.app.create_app(notifications, metrics=metrics)
+            ),
         },
         metrics=metrics,
         write_access_log=_access_log(home.logs / "access.log"),
@@ -114,9 +124,10 @@ def _compose(
     config = uvicorn_config(app, gateway_settings, metrics)
     config.timeout_graceful_shutdown = GRACEFUL_S
     workers = [
-        *user_service.app.workers(users),
+        *user_service.app.workers(users, metrics=metrics),
         *portfolio_service.app.workers(book, metrics=metrics),
         *trade_executor.app.workers(executor, metrics=metrics),
+        *notification_service.app.workers(notifications, metrics=metrics),
     ]
     return Composed(config, Threads(workers))
 

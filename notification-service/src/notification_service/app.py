@@ -1,0 +1,120 @@
+"""The only wiring of this service."""
+
+import threading
+from collections.abc import AsyncIterator, Callable, Sequence
+from contextlib import asynccontextmanager
+from datetime import timedelta
+
+from fastapi import FastAPI
+
+from notification_service import consumer
+from notification_service.api import routers
+from notification_service.domain.channels import Channel
+from notification_service.settings import Settings
+from notification_service.usecases.context import Context, Rules
+from saras_common.auth import InternalTokens
+from saras_common.bus import connect_bus
+from saras_common.clock import Clock, SystemClock
+from saras_common.consumer import Consumer
+from saras_common.db import Database
+from saras_common.ids import NewId, new_id
+from saras_common.metrics import Metrics
+from saras_common.web import Worker, create_service_app
+
+Loop = Callable[[threading.Event], None]
+
+
+def wire(settings: Settings, *, clock: Clock, new_id: NewId = new_id) -> Context:
+    """The tools every use case works with. Nothing connects yet."""
+    return Context(
+        database=Database(settings.database_url.get_secret_value(), schema=settings.schema_name),
+        clock=clock,
+        new_id=new_id,
+        rules=Rules(
+            offered=offered_channels(settings),
+            settle=timedelta(seconds=settings.settle_s),
+            attempts=settings.attempts,
+            backoff_s=settings.backoff_s,
+            lease=timedelta(seconds=settings.lease_s),
+            webhook_give_up=timedelta(hours=settings.webhook_give_up_h),
+            keep=timedelta(days=settings.keep_days),
+            allow_loopback=settings.allow_loopback,
+            webhook_key=settings.webhook_key.get_secret_value().encode(),
+        ),
+    )
+
+
+def offered_channels(settings: Settings) -> frozenset[Channel]:
+    """The channels this installation is set up for."""
+    configured = {
+        Channel.EMAIL: settings.smtp_host or settings.mail_folder,
+        Channel.SMS: settings.sms_url,
+        Channel.PUSH: settings.push_url,
+        Channel.TELEGRAM: settings.telegram_url,
+        Channel.WHATSAPP: settings.whatsapp_url,
+        Channel.SLACK: settings.slack_url,
+    }
+    return frozenset({Channel.IN_APP, Channel.WEBHOOK, *(channel for channel, value in configured.items() if value)})
+
+
+def create_app(
+    settings: Settings, *, clock: Clock | None = None, new_id: NewId = new_id, metrics: Metrics | None = None
+) -> FastAPI:
+    """The service's application. Time, ids and metrics can be given, for tests and for one shared process."""
+    clock, metrics = clock or SystemClock(), metrics or Metrics()
+    context = wire(settings, clock=clock, new_id=new_id)
+
+    @asynccontextmanager
+    async def lifespan(_app: FastAPI) -> AsyncIterator[None]:
+        yield
+        context.database.dispose()
+
+    app = create_service_app(
+        settings,
+        title="notification-service",
+        internal_tokens=InternalTokens(settings.internal_token_key.get_secret_value().encode(), clock),
+        metrics=metrics,
+        checks={"database": context.database.check},
+        lifespan=lifespan,
+    )
+    app.state.context = context
+    for router in routers:
+        app.include_router(router)
+    return app
+
+
+def workers(
+    settings: Settings, *, clock: Clock | None = None, new_id: NewId = new_id, metrics: Metrics | None = None
+) -> list[Worker]:
+    """The loops beside the API."""
+    context = wire(settings, clock=clock or SystemClock(), new_id=new_id)
+    bus = connect_bus(settings.broker_url.get_secret_value())
+    news = Consumer(bus, "notification-service", context.database, consumer.people_handler(context))
+    loops: dict[str, Loop] = {"consumer": news.run}
+    last = _Last(len(loops), (bus.close, context.database.dispose))
+    return [Worker(f"notification-service.{name}", last.after(run)) for name, run in loops.items()]
+
+
+class _Last:
+    """Closes what several loops share when the last of them has ended."""
+
+    def __init__(self, loops: int, closes: Sequence[Callable[[], None]]) -> None:
+        self._left = loops
+        self._closes = closes
+        self._lock = threading.Lock()
+
+    def after(self, run: Loop) -> Loop:
+        """``run``, counted."""
+
+        def counted(stop: threading.Event) -> None:
+            try:
+                run(stop)
+            finally:
+                with self._lock:
+                    self._left -= 1
+                    is_last = self._left == 0
+                if is_last:
+                    for close in self._closes:
+                        close()
+
+        return counted

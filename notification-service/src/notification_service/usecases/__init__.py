@@ -1,0 +1,1 @@
+"""The verbs of this service, one transaction each unless said otherwise."""
