@@ -18,6 +18,7 @@ from saras_common.db import Database, retrying
 from saras_common.errors import Unavailable
 from saras_common.events import Event, Message, unpack
 from saras_common.inbox import Inbox
+from saras_common.metrics import Metrics, unless_down
 
 _log = logging.getLogger(__name__)
 
@@ -31,7 +32,16 @@ PAUSE_S = 0.05
 class Consumer:
     """Feeds one queue to one handler."""
 
-    def __init__(self, bus: Bus, queue: str, database: Database, handle: Handler, *, batch: int = 64) -> None:
+    def __init__(
+        self,
+        bus: Bus,
+        queue: str,
+        database: Database,
+        handle: Handler,
+        *,
+        batch: int = 64,
+        metrics: Metrics | None = None,
+    ) -> None:
         self.applied = 0
         """Events applied since start."""
         self.repeated = 0
@@ -44,6 +54,16 @@ class Consumer:
         self._database = database
         self._handle = handle
         self._batch = batch
+        metrics = metrics or Metrics()
+        self._events = metrics.counter(
+            "saras_consumer_events_total", "Events taken from a queue, by what became of them", ("queue", "outcome")
+        )
+        self._seconds = metrics.histogram(
+            "saras_consumer_delivery_seconds", "Time to apply a delivery", ("queue",)
+        ).labels(queue)
+        metrics.gauge("saras_queue_messages", "Messages that wait in a queue", ("queue",)).labels(queue).set_function(
+            unless_down(lambda: bus.depth(queue))
+        )
 
     def run(self, stop: threading.Event) -> None:
         """Consume until ``stop``."""
@@ -54,6 +74,10 @@ class Consumer:
 
         Raises what the bus should count against a message: a body that is not what its kind says.
         """
+        with self._seconds.time():
+            self._deliver(messages)
+
+    def _deliver(self, messages: Sequence[Message]) -> None:
         groups = [list(unpack(message)) for message in messages]
         for_all = [event for group in groups for event in group]
         if self._try(for_all) is None:
@@ -83,6 +107,7 @@ class Consumer:
         with self._database.for_service() as session:
             self.inbox.park(session, event, text[:2000], ATTEMPTS)
         self.parked += 1
+        self._count("parked", 1)
         _log.error("parked %s %s from %s", event.type, event.id, self._queue, exc_info=reason)
 
     def _try(self, events: list[Event]) -> Exception | None:
@@ -95,7 +120,12 @@ class Consumer:
             return error
         self.applied += fresh
         self.repeated += len(events) - fresh
+        self._count("applied", fresh)
+        self._count("repeated", len(events) - fresh)
         return None
+
+    def _count(self, outcome: str, events: int) -> None:
+        self._events.labels(self._queue, outcome).inc(events)
 
     def _apply(self, events: list[Event]) -> int:
         with self._database.for_service() as session:

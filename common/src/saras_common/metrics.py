@@ -6,6 +6,10 @@ from typing import TypeVar
 from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, generate_latest
 from prometheus_client.exposition import CONTENT_TYPE_LATEST
 
+from saras_common.errors import Unavailable
+
+UNKNOWN = float("nan")
+
 M = TypeVar("M", Counter, Gauge, Histogram)
 
 LATENCY_BUCKETS_S = (0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0)
@@ -47,3 +51,15 @@ class Metrics:
         if not isinstance(made, kind):
             raise TypeError(f"{name} exists as another kind of metric")
         return made
+
+
+def unless_down(ask: Callable[[], float]) -> Callable[[], float]:
+    """``ask`` for a gauge that is asked at each scrape: unknown, not a failed scrape, while its source is down."""
+
+    def answer() -> float:
+        try:
+            return ask()
+        except Unavailable:
+            return UNKNOWN
+
+    return answer

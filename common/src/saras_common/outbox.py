@@ -35,6 +35,7 @@ from saras_common.db import Database, driver, translated
 from saras_common.errors import Unavailable
 from saras_common.events import MAX_EVENTS_A_MESSAGE, Event, Message, pack
 from saras_common.ids import new_id
+from saras_common.metrics import Metrics, unless_down
 
 _log = logging.getLogger(__name__)
 
@@ -128,6 +129,7 @@ class Relay:
         batch: int = 2000,
         poll_s: float = 0.5,
         keep_published_s: int = 3600,
+        metrics: Metrics | None = None,
     ) -> None:
         self.published = 0
         """Events published by this relay since it started."""
@@ -153,6 +155,13 @@ class Relay:
             "SELECT coalesce(extract(epoch FROM now() - min(created_at)), 0)"  # noqa: S608 - our schema's name
             f" FROM {schema}.outbox WHERE published_at IS NULL"
         )
+        metrics, service = metrics or Metrics(), schema.replace("_", "-")
+        self._moved = metrics.counter(
+            "saras_outbox_published_total", "Events carried from the outbox to the bus", ("service",)
+        ).labels(service)
+        metrics.gauge(
+            "saras_outbox_lag_seconds", "Age of the oldest event that waits for the bus", ("service",)
+        ).labels(service).set_function(unless_down(self.lag_s))
 
     def run(self, stop: threading.Event) -> None:
         """Relay until ``stop``; a bus or database that is down is tried again, with growing pauses."""
@@ -191,6 +200,7 @@ class Relay:
             connection.execute(self._mark, [[row[0] for row in rows]])
         moved = sum(message.count for message in messages)
         self.published += moved
+        self._moved.inc(moved)
         return moved
 
     def prune(self) -> int:

@@ -28,4 +28,7 @@ class ServiceSettings(BaseSettings):
     mode: Literal["sandbox", "live"] = Field(default="sandbox", validation_alias="SARAS_MODE")
     host: str = "127.0.0.1"
     port: int = Field(default=8000, ge=1, le=65535)
+    probe_port: int = Field(
+        default=0, ge=0, le=65535, description="Liveness and metrics of a process without an API; 0 is none"
+    )
     log_level: Literal["DEBUG", "INFO", "WARNING", "ERROR"] = "INFO"

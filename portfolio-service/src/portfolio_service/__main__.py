@@ -2,8 +2,7 @@
 
 import argparse
 import gc
-import signal
-import threading
+import sys
 
 import uvicorn
 
@@ -11,6 +10,8 @@ from portfolio_service.app import create_app, workers
 from portfolio_service.settings import Settings
 from saras_common import logs
 from saras_common.db import migrate
+from saras_common.metrics import Metrics
+from saras_common.process import run_workers
 
 _WORKERS = {"consume": ("consumer", "market"), "relay": ("relay",), "worker": ("upkeep",)}
 
@@ -40,15 +41,9 @@ def main(arguments: list[str] | None = None) -> None:
 
 
 def _work(settings: Settings, names: tuple[str, ...]) -> None:
-    stop = threading.Event()
-    for number in (signal.SIGINT, signal.SIGTERM):
-        signal.signal(number, lambda *_: stop.set())
-    chosen = [worker for worker in workers(settings) if worker.name.rpartition(".")[2] in names]
-    threads = [threading.Thread(target=worker.run, args=(stop,), name=worker.name) for worker in chosen]
-    for thread in threads:
-        thread.start()
-    for thread in threads:
-        thread.join()
+    metrics = Metrics()
+    chosen = [worker for worker in workers(settings, metrics=metrics) if worker.name.rpartition(".")[2] in names]
+    sys.exit(run_workers(settings, chosen, metrics))
 
 
 if __name__ == "__main__":

@@ -150,14 +150,20 @@ def workers(
 ) -> list[Worker]:
     """The loops beside the API: two consumers, the relay, the upkeep."""
     clock = clock or SystemClock()
-    book_metrics = BookMetrics(metrics or Metrics())
+    metrics = metrics or Metrics()
+    book_metrics = BookMetrics(metrics)
     context = wire(settings, clock=clock, new_id=new_id)
     bus = connect_bus(settings.broker_url.get_secret_value())
     book = Consumer(
-        bus, "portfolio-service", context.database, consumer.book_handler(clock, new_id, book_metrics), batch=32
+        bus,
+        "portfolio-service",
+        context.database,
+        consumer.book_handler(clock, new_id, book_metrics),
+        batch=32,
+        metrics=metrics,
     )
-    market = Consumer(bus, "portfolio-service.market", context.database, consumer.market_handler())
-    relay = Relay(context.database, bus, settings.schema_name)
+    market = Consumer(bus, "portfolio-service.market", context.database, consumer.market_handler(), metrics=metrics)
+    relay = Relay(context.database, bus, settings.schema_name, metrics=metrics)
     upkeep = partial(
         tasks.run_upkeep,
         context,

@@ -1,13 +1,14 @@
 """``python -m trade_executor api | consume | relay | worker | migrate``: one process each."""
 
 import argparse
-import signal
-import threading
+import sys
 
 import uvicorn
 
 from saras_common import logs
 from saras_common.db import migrate
+from saras_common.metrics import Metrics
+from saras_common.process import run_workers
 from trade_executor.app import create_app, workers
 from trade_executor.settings import Settings
 
@@ -34,11 +35,9 @@ def main(arguments: list[str] | None = None) -> None:
 
 
 def _work(settings: Settings, name: str) -> None:
-    stop = threading.Event()
-    for number in (signal.SIGINT, signal.SIGTERM):
-        signal.signal(number, lambda *_: stop.set())
-    worker = next(worker for worker in workers(settings) if worker.name.endswith(name))
-    worker.run(stop)
+    metrics = Metrics()
+    chosen = [worker for worker in workers(settings, metrics=metrics) if worker.name.endswith(name)]
+    sys.exit(run_workers(settings, chosen, metrics))
 
 
 if __name__ == "__main__":

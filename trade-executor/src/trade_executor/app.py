@@ -105,11 +105,12 @@ def create_app(
 def workers(settings: Settings, *, clock: Clock | None = None, metrics: Metrics | None = None) -> list[Worker]:
     """The loops beside the API: the queue's consumer, the outbox's relay, the leaders with the market data."""
     make = partial(wire, settings, clock=clock)
+    metrics = metrics or Metrics()
     failpoint = failpoints.nothing if settings.is_live else failpoints.parse(settings.failpoint)
     return [
-        Worker("trade-executor.consume", partial(_consume, make, failpoint)),
-        Worker("trade-executor.relay", partial(_relay, make)),
-        Worker("trade-executor.worker", partial(_work, make, metrics or Metrics(), failpoint)),
+        Worker("trade-executor.consume", partial(_consume, make, metrics, failpoint)),
+        Worker("trade-executor.relay", partial(_relay, make, metrics)),
+        Worker("trade-executor.worker", partial(_work, make, metrics, failpoint)),
     ]
 
 
@@ -117,9 +118,15 @@ class _Consumer(Consumer):
     """Names the place between the commit of a delivery and its acknowledgement."""
 
     def __init__(
-        self, bus: Bus, queue: str, database: Database, handle: Handler, failpoint: failpoints.Failpoint
+        self,
+        bus: Bus,
+        queue: str,
+        database: Database,
+        handle: Handler,
+        metrics: Metrics,
+        failpoint: failpoints.Failpoint,
     ) -> None:
-        super().__init__(bus, queue, database, handle)
+        super().__init__(bus, queue, database, handle, metrics=metrics)
         self._failpoint = failpoint
 
     def deliver(self, messages: Sequence[Message]) -> None:
@@ -146,17 +153,19 @@ def _bus(wiring: Wiring) -> Iterator[Bus]:
         bus.close()
 
 
-def _consume(make: Callable[[], Wiring], failpoint: failpoints.Failpoint, stop: threading.Event) -> None:
+def _consume(
+    make: Callable[[], Wiring], metrics: Metrics, failpoint: failpoints.Failpoint, stop: threading.Event
+) -> None:
     """Take orders, cancellations, deposits and the book's totals from the bus until ``stop``."""
     with _tools(make) as wiring, _bus(wiring) as bus:
         handle = make_handler(wiring.clock, wiring.window, wiring.new_id, failpoint)
-        _Consumer(bus, wiring.settings.service, wiring.database, handle, failpoint).run(stop)
+        _Consumer(bus, wiring.settings.service, wiring.database, handle, metrics, failpoint).run(stop)
 
 
-def _relay(make: Callable[[], Wiring], stop: threading.Event) -> None:
+def _relay(make: Callable[[], Wiring], metrics: Metrics, stop: threading.Event) -> None:
     """Carry the outbox to the bus until ``stop``."""
     with _tools(make) as wiring, _bus(wiring) as bus:
-        Relay(wiring.database, bus, wiring.settings.schema_name).run(stop)
+        Relay(wiring.database, bus, wiring.settings.schema_name, metrics=metrics).run(stop)
 
 
 def _work(make: Callable[[], Wiring], metrics: Metrics, failpoint: failpoints.Failpoint, stop: threading.Event) -> None:

@@ -1,9 +1,7 @@
 """``python -m user_service api | relay | worker | migrate | rotate-keys``: one process each."""
 
 import argparse
-import signal
 import sys
-import threading
 from datetime import timedelta
 
 import uvicorn
@@ -11,6 +9,8 @@ import uvicorn
 from saras_common import logs
 from saras_common.clock import SystemClock
 from saras_common.db import migrate
+from saras_common.metrics import Metrics
+from saras_common.process import run_workers
 from user_service import usecases
 from user_service.app import create_app, first_start, wire, workers
 from user_service.settings import Settings
@@ -47,11 +47,9 @@ def _serve(settings: Settings) -> None:
 
 
 def _work(settings: Settings, name: str) -> None:
-    stop = threading.Event()
-    for number in (signal.SIGINT, signal.SIGTERM):
-        signal.signal(number, lambda *_: stop.set())
-    worker = next(worker for worker in workers(settings) if worker.name.endswith(name))
-    worker.run(stop)
+    metrics = Metrics()
+    chosen = [worker for worker in workers(settings, metrics=metrics) if worker.name.endswith(name)]
+    sys.exit(run_workers(settings, chosen, metrics))
 
 
 def _rotate(settings: Settings, *, is_compromised: bool) -> None:

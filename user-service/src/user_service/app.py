@@ -72,7 +72,7 @@ def create_app(
     hasher: PasswordHasher | None = None,
 ) -> FastAPI:
     """The service's application. Time, ids, metrics and hashing can be given, for tests and for one shared process."""
-    clock = clock or SystemClock()
+    clock, metrics = clock or SystemClock(), metrics or Metrics()
     wiring = wire(settings, clock=clock, new_id=new_id, hasher=hasher)
     lane = Lane(settings.password_threads, settings.password_queue)
 
@@ -86,13 +86,14 @@ def create_app(
         settings,
         title="user-service",
         internal_tokens=InternalTokens(settings.internal_token_key.get_secret_value().encode(), clock),
-        metrics=metrics or Metrics(),
+        metrics=metrics,
         checks={"database": wiring.context.database.check},
         lifespan=lifespan,
     )
     app.state.context = wiring.context
     app.state.key_ring = wiring.key_ring
     app.state.lane = lane
+    app.state.logins = metrics.counter("saras_logins_total", "Sign-ins: ok, or why they were refused", ("outcome",))
     for router in routers:
         app.include_router(router)
     return app
@@ -112,11 +113,11 @@ def first_start(settings: Settings, *, clock: Clock | None = None) -> str | None
         wiring.close()
 
 
-def workers(settings: Settings, *, clock: Clock | None = None) -> list[Worker]:
+def workers(settings: Settings, *, clock: Clock | None = None, metrics: Metrics | None = None) -> list[Worker]:
     """The loops beside the API. This service consumes no events."""
     wiring = wire(settings, clock=clock or SystemClock())
     bus = connect_bus(settings.broker_url.get_secret_value())
-    relay = Relay(wiring.context.database, bus, settings.schema_name)
+    relay = Relay(wiring.context.database, bus, settings.schema_name, metrics=metrics)
     upkeep = partial(tasks.run_upkeep, wiring.context)
     return [
         Worker("user-service.relay", _closing(relay.run, wiring.close, bus.close)),

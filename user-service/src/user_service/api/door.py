@@ -4,9 +4,10 @@ from typing import Any
 
 from fastapi import APIRouter, Request, Response
 
+from saras_common.errors import SarasError
 from saras_common.web import GatewayCaller, StrictRoute
 from user_service import usecases
-from user_service.api.edge import Ctx, From, SignInLane
+from user_service.api.edge import Ctx, From, Logins, SignInLane
 from user_service.schemas import Login, RefreshRequest, Registration, TokenPairAnswer, UserAnswer
 from user_service.usecases import KeyRing, TokenPair
 
@@ -21,10 +22,16 @@ async def register(body: Registration, ctx: Ctx, origin: From, lane: SignInLane,
 
 @router.post("/login")
 async def login(
-    body: Login, ctx: Ctx, origin: From, lane: SignInLane, _caller: GatewayCaller, response: Response
+    body: Login, ctx: Ctx, origin: From, lane: SignInLane, logins: Logins, _caller: GatewayCaller, response: Response
 ) -> TokenPairAnswer:
     """Sign in."""
-    return answer(await lane.run(lambda: usecases.login(ctx, origin, **body.model_dump())), response)
+    try:
+        pair = await lane.run(lambda: usecases.login(ctx, origin, **body.model_dump()))
+    except SarasError as error:
+        logins.labels(error.code).inc()
+        raise
+    logins.labels("ok").inc()
+    return answer(pair, response)
 
 
 @router.post("/token/refresh")

@@ -10,6 +10,7 @@ from typing import Annotated, TypeVar
 from uuid import UUID
 
 from fastapi import Depends, Request
+from prometheus_client import Counter
 
 from saras_common.errors import NotFound, Unavailable
 from saras_common.ids import find_id
@@ -61,6 +62,11 @@ def _lane(request: Request) -> Lane:
     return lane
 
 
+def _logins(request: Request) -> Counter:
+    logins: Counter = request.app.state.logins
+    return logins
+
+
 def _origin(request: Request) -> Origin:
     try:
         address = str(ip_address(request.headers.get(CLIENT_ADDRESS_HEADER, "")))
@@ -71,6 +77,7 @@ def _origin(request: Request) -> Origin:
 
 Ctx = Annotated[Context, Depends(_context)]
 SignInLane = Annotated[Lane, Depends(_lane)]
+Logins = Annotated[Counter, Depends(_logins)]
 From = Annotated[Origin, Depends(_origin)]
 
 
