@@ -6,7 +6,7 @@ BIN := .venv/bin
 MEMBERS := common user-service api-gateway portfolio-service smallcase-service trade-executor notification-service analytics-service infra/kite-sandbox infra/all-in-one
 PYPROJECTS := $(addsuffix /pyproject.toml,$(MEMBERS))
 
-.PHONY: help setup run demo test check fmt services schemas migration bench lock clean
+.PHONY: help setup run demo test check fmt services schemas migration bench prove lock sbom clean
 
 help: ## Show this list
 	@grep -hE '^[a-z]+:.*##' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  make %-10s %s\n", $$1, $$2}'
@@ -33,8 +33,9 @@ test: .venv/.ready ## Run every test; those that need RabbitMQ or Redis say so w
 check: .venv/.ready ## Lint, types, import rules, schemas under diff
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
-	$(BIN)/mypy $(addsuffix /src,$(MEMBERS)) scripts bench
+	$(BIN)/mypy $(addsuffix /src,$(MEMBERS)) scripts bench prove
 	$(BIN)/lint-imports --no-cache
+	$(BIN)/bandit --quiet --configfile pyproject.toml --recursive $(addsuffix /src,$(MEMBERS)) scripts
 	$(BIN)/python scripts/schemas.py --check
 
 fmt: .venv/.ready ## Format and mend what can be mended
@@ -53,8 +54,15 @@ migration: .venv/.ready ## New migration from the models: make migration service
 bench: .venv/.ready ## Measure speed; prints a table and writes bench/results.json (only="accept_single burst" for some)
 	$(BIN)/python bench/run.py $(only)
 
+prove: .venv/.ready ## Try to break what is promised; writes docs/reliability.md (only="simulation money" for some, seed= to repeat)
+	$(BIN)/python -m prove.run $(only) $(if $(seed),--seed $(seed))
+
 lock: .venv/.ready ## Pin requirements.in and requirements-dev.in again, with hashes
 	scripts/lock.sh
+
+sbom: .venv/.ready ## Write dist/sbom.json: every package of the lock, as CycloneDX
+	@mkdir -p dist
+	$(BIN)/cyclonedx-py requirements requirements.lock --output-reproducible -o dist/sbom.json
 
 clean: ## Remove the virtual environment and caches; .saras stays
 	rm -rf .venv .mypy_cache .ruff_cache .pytest_cache .hypothesis
