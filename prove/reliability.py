@@ -1,0 +1,81 @@
+"""results.json and the page made of it: only what was really run."""
+
+import json
+from pathlib import Path
+from typing import Any
+
+Row = dict[str, Any]
+
+TITLES = {
+    1: "Crashes",
+    2: "Simulation",
+    3: "Ambiguous answers",
+    4: "Two hands",
+    5: "Money",
+    6: "Messages",
+    7: "Tokens and sessions",
+    8: "Other people's things",
+    9: "Bad input and load",
+    10: "Controls",
+    11: "Evidence",
+    12: "Database trouble",
+}
+
+HEAD = """# Reliability
+
+What the platform promises (the invariants in [ARCHITECTURE.md](../ARCHITECTURE.md)) and how hard it was tried to break
+it. `make prove` plays every campaign, `make prove only="simulation money"` some of them; each prints the seed that
+everything random in it came from, and `seed=` repeats it. A slice of each, with a fixed seed, is part of `make test`.
+
+This page is written by `make prove` from `prove/results.json`: it holds what was run, on the day it says, and nothing
+else. A campaign that is not here was not run.
+"""
+
+
+def record(row: Row, path: Path) -> None:
+    """Add a campaign's row, in place of its last one."""
+    rows = {known["name"]: known for known in _rows(path)} | {row["name"]: row}
+    ordered = sorted(rows.values(), key=lambda each: (each["number"], each["name"]))
+    path.write_text(json.dumps(ordered, indent=1) + "\n")
+
+
+def page(path: Path) -> str:
+    """The page of all results so far."""
+    rows = _rows(path)
+    table = ["| | campaign | what was run | violations | seconds | on |", "|---|---|---|---|---|---|"]
+    for row in rows:
+        what = ", ".join(f"{count:,} {name}" for name, count in list(row["counts"].items())[:3])
+        cells = (
+            row["number"],
+            f"[{row['name']}](#{row['name']})",
+            what,
+            row["violations"],
+            row["seconds"],
+            row["ran_on"],
+        )
+        table.append("| " + " | ".join(str(cell) for cell in cells) + " |")
+    return "\n".join([HEAD, *table, "", *(_section(row) for row in rows)])
+
+
+def _section(row: Row) -> str:
+    lines = [f"## {row['name']}", "", f"*{TITLES[row['number']]}.* Target: {row['target']}", ""]
+    lines += [f"* {name}: {count:,}" for name, count in row["counts"].items()]
+    lines += [f"* {name}: {_value(value)}" for name, value in row["figures"].items()]
+    lines += [f"* violations: **{row['violations']}**", ""]
+    if row["size"] < row["full_size"]:
+        lines += [f"Only {row['size']:,} of {row['full_size']:,} were played.", ""]
+    lines += [f"Below the target: {what}." for what in row["missed"]]
+    lines += [f"Violated: {what}." for what in row["examples"]]
+    if row["missed"] or row["examples"]:
+        lines.append("")
+    lines += [f"{row['seconds']} s on {row['ran_on']}: `make prove only={row['name']} seed={row['seed']}`", ""]
+    return "\n".join(lines)
+
+
+def _value(value: Any) -> str:
+    return f"{value:,}" if isinstance(value, int | float) else str(value)
+
+
+def _rows(path: Path) -> list[Row]:
+    rows: list[Row] = json.loads(path.read_text()) if path.exists() else []
+    return rows
