@@ -1,6 +1,7 @@
 """What a campaign is, what it came to, and how one is spread over processes."""
 
 import itertools
+import logging
 import multiprocessing
 import time
 from collections import Counter
@@ -82,7 +83,8 @@ def spread(
             if run.left_s <= 0 or (enough is not None and enough(total)):
                 break
         return total
-    with ProcessPoolExecutor(run.processes, mp_context=multiprocessing.get_context("spawn")) as pool:
+    processes = multiprocessing.get_context("spawn")
+    with ProcessPoolExecutor(run.processes, processes, initializer=silence) as pool:
         waiting: set[Future[Outcome]] = set()
         while True:
             while len(waiting) < 2 * run.processes and run.left_s > 0 and not (enough is not None and enough(total)):
@@ -95,6 +97,11 @@ def spread(
             done, waiting = wait(waiting, return_when=FIRST_COMPLETED)
             for future in done:
                 total.add(future.result())
+
+
+def silence() -> None:
+    """Campaigns provoke what services log; only their own lines are of interest."""
+    logging.disable(logging.CRITICAL)
 
 
 def _chunks(run: Run, chunk: int) -> Iterator[tuple[int, int]]:

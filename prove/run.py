@@ -6,7 +6,6 @@ repeats it, `--size` plays more or less of it. Exits 1 when anything that must h
 
 import argparse
 import importlib
-import logging
 import os
 import secrets
 import sys
@@ -15,7 +14,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 
 from prove import reliability
-from prove.campaign import Campaign, Outcome, Run, plain
+from prove.campaign import Campaign, Outcome, Run, plain, silence
 
 NAMES = ("simulation", "planted", "money", "races", "controls")
 """Campaigns, each a module with a `CAMPAIGN`."""
@@ -36,7 +35,7 @@ def main() -> int:
     unknown = set(arguments.only) - set(NAMES)
     if unknown:
         parser.error(f"no such campaign: {', '.join(sorted(unknown))}")
-    logging.disable(logging.CRITICAL)
+    silence()
     failed = False
     for name in arguments.only or NAMES:
         campaign: Campaign = importlib.import_module(f"prove.{name}").CAMPAIGN

@@ -95,6 +95,7 @@ def check_end(
 ) -> list[str]:
     """What does not hold after the schedule has calmed down. ``late``: orders may have shown after their absence."""
     wrong = [*_unfinished(world), *_money(world, instruments), *_calls(world, sent_at), *_prices(world, orders)]
+    wrong += world.book.check_end()
     previous = GENESIS
     for document in database.table("certificates").values():
         wrong += [f"certificate: {what}" for what in verify({**document, "batch_id": str(document["batch_id"])})]

@@ -68,13 +68,13 @@ class Book:
             return
         self.seen.add(event.id)
         if isinstance(event, AllocationPosted):
-            self._post(event)
+            self.post(event)
         elif isinstance(event, OrderProgressed):
-            self._progress(event)
+            self.progress(event)
         elif isinstance(event, SuspenseFound):
             self.found[event.instrument] += event.quantity
 
-    def _post(self, event: AllocationPosted) -> None:
+    def post(self, event: AllocationPosted) -> None:
         sign = 1 if event.side == "BUY" else -1
         for part in event.allocations:
             line = self.lines[part.order_id]
@@ -99,12 +99,16 @@ class Book:
         self.applied[event.instrument] += sign * shares
         self.applied_cash += -sign * value - charges
 
-    def _progress(self, event: OrderProgressed) -> None:
+    def progress(self, event: OrderProgressed) -> None:
         for order_id in event.order_ids:
             line = self.lines[order_id]
             assert line.status not in TERMINAL or event.status not in TERMINAL, "ended twice"
             if line.status not in TERMINAL and not (event.status == "WORKING" and line.filled):
                 line.status, line.reason = event.status, event.reason
+
+    def check_end(self) -> list[str]:
+        """What a book beneath this one has to say once everything has ended."""
+        return []
 
     def users(self, instrument: str, of: dict[UUID, str]) -> int:
         return sum(
