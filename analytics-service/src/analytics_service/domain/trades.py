@@ -1,0 +1,155 @@
+"""From an execution to a trade of the store: what is checked, and what is added."""
+
+from collections.abc import Mapping
+from datetime import date, datetime, timedelta
+from enum import StrEnum
+from typing import Any, NamedTuple
+from uuid import UUID
+
+from saras_common.calendar import session_on_or_after
+from saras_common.charges import order_charges
+from saras_common.clock import trading_day
+
+NOBODY = UUID(int=0)
+NO_CHARGES = (0, 0, 0, 0, 0, 0, 0)
+
+CLEARING = {"NSE": "NSE Clearing Limited", "BSE": "Indian Clearing Corporation Limited"}
+"""Who steps between buyer and seller on each exchange; elsewhere the exchange itself is named."""
+
+CLOCK_SKEW = timedelta(minutes=5)
+"""How far ahead of ours the clock of whoever tells a trade may be."""
+
+
+class Source(StrEnum):
+    """Where a trade was done: through this platform's broker account, or somewhere else and recorded by its user."""
+
+    PLATFORM = "platform"
+    ELSEWHERE = "elsewhere"
+
+
+class Reason(StrEnum):
+    """Why a trade was set aside."""
+
+    MISSING_FIELD = "missing_field"
+    NOT_POSITIVE = "not_positive"
+    IN_FUTURE = "in_future"
+    UNKNOWN_INSTRUMENT = "unknown_instrument"
+    PRICE_OUT_OF_RANGE = "price_out_of_range"
+    DUPLICATE = "duplicate"
+
+
+class Execution(NamedTuple):
+    """A trade as it was told. ``value_paise`` of a true-up may have either sign; its ``quantity`` is nought."""
+
+    source_id: UUID
+    part: int
+    source: str
+    user_id: UUID
+    order_id: UUID
+    instrument: str
+    product: str
+    side: str
+    kind: str
+    quantity: int
+    value_paise: int
+    charges: tuple[int, ...]
+    traded_at: datetime
+
+
+class Trade(NamedTuple):
+    """A trade of the store."""
+
+    execution: Execution
+    charges: tuple[int, ...]
+    settles_on: date
+    counterparty: str
+    sector: str | None
+
+
+class Rejection(NamedTuple):
+    """An execution that did not pass, and why."""
+
+    execution: Execution
+    reason: Reason
+    detail: str
+
+
+class Market(NamedTuple):
+    """What is known of the instruments of some executions."""
+
+    sectors: Mapping[str, str | None]
+    """Sector by known instrument."""
+    ranges: Mapping[tuple[str, date], tuple[int, int]]
+    """Lowest and highest price by instrument and day."""
+    band_percent: int
+
+
+Likeness = tuple[Any, ...]
+
+
+def likeness(execution: Execution) -> Likeness:
+    """What two records of one trade done elsewhere have in common."""
+    return (
+        execution.user_id,
+        execution.instrument,
+        execution.side,
+        execution.quantity,
+        execution.value_paise,
+        execution.traded_at,
+    )
+
+
+def judge(execution: Execution, market: Market, now: datetime) -> Trade | Rejection:
+    """The enriched trade, or why it is set aside. Whether it is a duplicate is the store's to say."""
+    found = _fault(execution, market, now)
+    if found is not None:
+        return Rejection(execution, *found)
+    day = trading_day(execution.traded_at)
+    charges = execution.charges
+    if execution.source == Source.ELSEWHERE:
+        charges = _usual_charges(execution, day)
+    exchange = execution.instrument.partition(":")[0]
+    return Trade(
+        execution,
+        charges,
+        settlement_day(day),
+        CLEARING.get(exchange, exchange),
+        market.sectors[execution.instrument],
+    )
+
+
+def settlement_day(day: date) -> date:
+    """T+1: the session after the trade's own."""
+    return session_on_or_after(session_on_or_after(day) + timedelta(days=1))
+
+
+def _fault(execution: Execution, market: Market, now: datetime) -> tuple[Reason, str] | None:
+    if execution.user_id == NOBODY or not execution.instrument or not execution.product:
+        return Reason.MISSING_FIELD, "user, instrument and product are required"
+    if execution.kind == "fill" and (execution.quantity <= 0 or execution.value_paise <= 0):
+        return Reason.NOT_POSITIVE, "quantity and price must be above nought"
+    if execution.traded_at > now + CLOCK_SKEW:
+        return Reason.IN_FUTURE, "the trade lies in the future"
+    if execution.instrument not in market.sectors:
+        return Reason.UNKNOWN_INSTRUMENT, "the broker does not list this instrument"
+    if execution.kind == "fill":
+        return _price_fault(execution, market)
+    return None
+
+
+def _price_fault(execution: Execution, market: Market) -> tuple[Reason, str] | None:
+    """A price far outside what the day saw; a day without prices judges nothing."""
+    known = market.ranges.get((execution.instrument, trading_day(execution.traded_at)))
+    if known is None:
+        return None
+    low, high = known
+    scaled, quantity, band = 100 * execution.value_paise, execution.quantity, market.band_percent
+    if low * (100 - band) * quantity <= scaled <= high * (100 + band) * quantity:
+        return None
+    return Reason.PRICE_OUT_OF_RANGE, f"more than {band} % outside the day's range"
+
+
+def _usual_charges(execution: Execution, day: date) -> tuple[int, ...]:
+    """What a delivery order of this size costs on that day."""
+    exchange = execution.instrument.partition(":")[0]
+    return order_charges(exchange, "CNC", execution.side, execution.value_paise, day).as_tuple()
