@@ -1,5 +1,14 @@
 """Every route of this service."""
 
-from portfolio_service.api import entry, funds, orders, portfolios, trades
+from portfolio_service.api import entry, funds, internal, orders, portfolios, trades
 
-routers = (entry.router, entry.internal, orders.router, funds.router, funds.admin, portfolios.router, trades.router)
+routers = (
+    entry.router,
+    entry.internal,
+    internal.router,
+    orders.router,
+    funds.router,
+    funds.admin,
+    portfolios.router,
+    trades.router,
+)

@@ -49,6 +49,23 @@ SELECT page.id, page.at, page.kind, page.asset, page.amount, page.charges_paise,
 FROM page JOIN totals USING (asset) LEFT JOIN newer USING (asset) ORDER BY page.id DESC
 """
 
+# one statement is one snapshot: cash, shares and what was paid in belong together
+_BOOKS = """
+SELECT c.user_id::text, c.default_portfolio_id::text,
+    (SELECT coalesce(sum(amount), 0)::bigint FROM balances
+        WHERE owner_id = c.user_id AND account IN ('cash', 'held') AND asset = 'INR'),
+    (SELECT coalesce(sum(amount_paise), 0)::bigint FROM movements
+        WHERE user_id = c.user_id AND status = 'completed' AND kind = 'deposit'),
+    (SELECT coalesce(sum(amount_paise), 0)::bigint FROM movements
+        WHERE user_id = c.user_id AND status = 'completed' AND kind = 'withdrawal'),
+    (SELECT coalesce(json_agg(json_build_array(p.portfolio_id, p.instrument, p.product, p.quantity, p.cost_paise,
+        p.realised_paise, p.charges_paise, m.last_paise)
+        ORDER BY p.portfolio_id, p.instrument, p.product), '[]')::text
+        FROM positions p LEFT JOIN marks m ON m.instrument = p.instrument WHERE p.user_id = c.user_id)
+FROM clients c WHERE (%s::uuid IS NULL OR c.user_id = %s) AND (%s::uuid IS NULL OR c.user_id > %s)
+ORDER BY c.user_id LIMIT %s
+"""
+
 NEWEST = 2**63 - 1
 """Before any entry there will ever be."""
 
@@ -75,6 +92,25 @@ def get_funds(session: Session, user_id: UUID) -> tuple[int, int]:
     """Available and held paise."""
     ((cash, held),) = rows_of(session, _FUNDS, user_id)
     return cash, held
+
+
+class UserBook(NamedTuple):
+    """All of one user's book at one instant, in paise.
+
+    ``positions`` is a JSON list of [portfolio, instrument, product, quantity, cost, realised, charges, last price].
+    """
+
+    user_id: str
+    default_portfolio_id: str
+    cash: int
+    deposited: int
+    withdrawn: int
+    positions: str
+
+
+def list_books(session: Session, user_id: UUID | None, after: UUID | None, limit: int) -> list[UserBook]:
+    """Books by user id, one user's or those after ``after``."""
+    return [UserBook(*row) for row in rows_of(session, _BOOKS, user_id, user_id, after, after, limit)]
 
 
 def list_lines(session: Session, user_id: UUID, before: int, limit: int) -> list[Line]:

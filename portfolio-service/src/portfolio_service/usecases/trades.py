@@ -8,9 +8,11 @@ from sqlalchemy.orm import Session
 from portfolio_service.domain.refusals import UnknownInstrument
 from portfolio_service.domain.trades import Position, TradeView, page_of
 from portfolio_service.models import RecordedTradeRow
-from portfolio_service.store import market, trades
+from portfolio_service.store import market, outbox, trades
 from saras_common.errors import InvalidInput
+from saras_common.events import TradeRecorded
 from saras_common.ids import NewId
+from saras_common.logs import request_id_var
 
 
 def record_trade(
@@ -25,7 +27,10 @@ def record_trade(
     now: datetime,
     new_id: NewId,
 ) -> TradeView:
-    """Keep a trade done elsewhere, at ``now`` unless told; `UnknownInstrument`, `InvalidInput` when it is to come."""
+    """Keep a trade done elsewhere, at ``now`` unless told, and tell of it.
+
+    `UnknownInstrument`; `InvalidInput` when it is to come.
+    """
     if traded_at is not None and traded_at > now:
         raise InvalidInput(errors=[{"field": "traded_at", "message": "is in the future"}])
     if not market.is_listed(session, instrument):
@@ -40,6 +45,18 @@ def record_trade(
         traded_at=traded_at or now,
         recorded_at=now,
     )
+    recorded = TradeRecorded(
+        at=now,
+        request_id=request_id_var.get(),
+        trade_id=row.id,
+        user_id=user_id,
+        instrument=instrument,
+        side="BUY" if side == "BUY" else "SELL",
+        quantity=quantity,
+        price_paise=price_paise,
+        traded_at=row.traded_at,
+    )
+    outbox.tell(session, [recorded])
     return trades.add_recorded(session, row)
 
 
