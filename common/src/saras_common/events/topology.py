@@ -65,6 +65,16 @@ SUBSCRIPTIONS: dict[str, frozenset[str]] = {
         }
     ),
     "portfolio-service.market": frozenset({InstrumentsListed.type, MarksChanged.type}),
+    "analytics-service": frozenset(
+        {
+            UserChanged.type,
+            InstrumentsListed.type,
+            MarksChanged.type,
+            AllocationPosted.type,
+            TradeRecorded.type,
+            FundsMoved.type,
+        }
+    ),
     "notification-service": frozenset(
         {
             UserChanged.type,
