@@ -90,6 +90,11 @@ class EmbeddedPostgres:
         """Whether this object started the server that runs now."""
         return self._process is not None
 
+    @property
+    def process(self) -> subprocess.Popen[bytes] | None:
+        """The server's process while this object means it to run."""
+        return self._process
+
     def start(self) -> str:
         """Create the home if new, start the server or share the one that runs; the admin's URL."""
         self.home.mkdir(parents=True, exist_ok=True, mode=0o700)

@@ -1,4 +1,4 @@
-"""A service's loops as a process: one thread each, ended by a signal, watched through a small port of their own.
+"""A service's API or its loops as a process; loops are threads, watched through a small port of their own.
 
 A loop that fails or ends by itself ends the process, for whoever supervises it (systemd, Kubernetes, `saras up
 --spread`) starts a process again, but cannot see a thread.
@@ -12,6 +12,9 @@ from http import HTTPStatus
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import ClassVar
 
+import uvicorn
+from fastapi import FastAPI
+
 from saras_common.metrics import Metrics
 from saras_common.settings import ServiceSettings
 from saras_common.web import Worker
@@ -20,6 +23,20 @@ log = logging.getLogger(__name__)
 
 EXIT_FAILED = 1
 REQUEST_TIMEOUT_S = 5.0
+GRACEFUL_S = 20
+
+
+def serve_api(settings: ServiceSettings, app: FastAPI) -> None:
+    """Serve HTTP until SIGTERM, which lets requests that came before it end; its log goes the way of all others."""
+    uvicorn.run(
+        app,
+        host=settings.host,
+        port=settings.port,
+        http="httptools",
+        access_log=False,
+        log_config=None,
+        timeout_graceful_shutdown=GRACEFUL_S,
+    )
 
 
 def run_workers(settings: ServiceSettings, workers: Sequence[Worker], metrics: Metrics) -> int:

@@ -4,14 +4,12 @@ import argparse
 import gc
 import sys
 
-import uvicorn
-
 from portfolio_service.app import create_app, workers
 from portfolio_service.settings import Settings
 from saras_common import logs
 from saras_common.db import migrate
 from saras_common.metrics import Metrics
-from saras_common.process import run_workers
+from saras_common.process import run_workers, serve_api
 
 _WORKERS = {"consume": ("consumer", "market"), "relay": ("relay",), "worker": ("upkeep",)}
 
@@ -33,7 +31,7 @@ def main(arguments: list[str] | None = None) -> None:
     gc.freeze()
     gc.set_threshold(100_000, 50, 100)
     if command == "api":
-        uvicorn.run(create_app(settings), host=settings.host, port=settings.port, http="httptools", access_log=False)
+        serve_api(settings, create_app(settings))
     elif command == "migrate":
         migrate(settings.database_url.get_secret_value(), "portfolio_service")
     else:

@@ -3,12 +3,10 @@
 import argparse
 import sys
 
-import uvicorn
-
 from saras_common import logs
 from saras_common.db import migrate
 from saras_common.metrics import Metrics
-from saras_common.process import run_workers
+from saras_common.process import run_workers, serve_api
 from trade_executor.app import create_app, workers
 from trade_executor.settings import Settings
 
@@ -26,8 +24,7 @@ def main(arguments: list[str] | None = None) -> None:
     settings = Settings()
     logs.setup(settings.service, settings.log_level)
     if chosen.command == "api":
-        app = create_app(settings)
-        uvicorn.run(app, host=settings.host, port=settings.port, http="httptools", access_log=False)
+        serve_api(settings, create_app(settings))
     elif chosen.command == "migrate":
         migrate(settings.database_url.get_secret_value(), "trade_executor")
     else:

@@ -4,13 +4,11 @@ import argparse
 import sys
 from datetime import timedelta
 
-import uvicorn
-
 from saras_common import logs
 from saras_common.clock import SystemClock
 from saras_common.db import migrate
 from saras_common.metrics import Metrics
-from saras_common.process import run_workers
+from saras_common.process import run_workers, serve_api
 from user_service import usecases
 from user_service.app import create_app, first_start, wire, workers
 from user_service.settings import Settings
@@ -43,7 +41,7 @@ def _serve(settings: Settings) -> None:
     password = first_start(settings)
     if password is not None:
         print(f"administrator {settings.admin_email} password {password} (shown once)", file=sys.stderr)
-    uvicorn.run(create_app(settings), host=settings.host, port=settings.port, http="httptools", access_log=False)
+    serve_api(settings, create_app(settings))
 
 
 def _work(settings: Settings, name: str) -> None:

@@ -15,7 +15,10 @@ def main(arguments: Sequence[str] | None = None) -> int:
     options = _parser().parse_args(arguments)
     console = Console()
     try:
-        return _run(options, PlatformSettings.from_environment(), console)
+        settings = PlatformSettings.from_environment()
+        if getattr(options, "spread", False):
+            settings = settings.model_copy(update={"layout": "spread"})
+        return _run(options, settings, console)
     except (CannotStart, CommandFailed) as error:
         Console(stderr=True, soft_wrap=True).print(f"saras: {error}", style="red", highlight=False, markup=False)
         return 1
@@ -25,9 +28,18 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
 def _run(options: argparse.Namespace, settings: PlatformSettings, console: Console) -> int:
     if options.command == "up":
+        if options.detach:
+            from saras.spread.control import start_detached
+
+            given = [("--demo-users", options.demo_users), ("--i-am-licensed", options.i_am_licensed)]
+            return start_detached(settings, [flag for flag, is_given in given if is_given], console)
         from saras.up import run_platform
 
         return run_platform(settings, console, demo_users=options.demo_users, is_licensed=options.i_am_licensed)
+    if options.command == "down":
+        from saras.spread.control import stop_detached
+
+        return stop_detached(settings, console)
     if options.command == "demo":
         from saras.demo import run_demo
 
@@ -59,11 +71,15 @@ def _parser() -> argparse.ArgumentParser:
     commands = parser.add_subparsers(dest="command", required=True, metavar="COMMAND")
     up = commands.add_parser("up", help="start the whole platform in this process; Ctrl-C ends it")
     up.add_argument("--demo-users", action="store_true", help="make a few users with funds and print their logins")
+    up.add_argument("--spread", action="store_true", help="each service's processes apart (SARAS_LAYOUT=spread)")
+    up.add_argument("--detach", action="store_true", help="come back when it is ready; `saras down` ends it")
     up.add_argument("--i-am-licensed", action="store_true", help="confirm live mode (SARAS_MODE=live)")
     demo = commands.add_parser("demo", help="a day in the life on a throw-away home; fails unless every book balances")
     demo.add_argument("--users", type=int, default=200, help="how many users (default 200)")
     demo.add_argument("--orders", type=int, default=2000, help="how many orders (default 2000)")
     demo.add_argument("--keep", action="store_true", help="keep the demo's home to look at")
+    demo.add_argument("--spread", action="store_true", help="on a platform of many processes")
+    commands.add_parser("down", help="end the platform that runs on this home")
     commands.add_parser("status", help="what is running and how it is")
     trigger = commands.add_parser("trigger", help="close the open window now and show the batch")
     trigger.add_argument("--wait", type=float, default=15.0, metavar="SECONDS", help="wait this long for its end (15)")

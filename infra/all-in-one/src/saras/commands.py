@@ -12,6 +12,7 @@ from saras.client import Api, Http, NotReachable
 from saras.errors import CommandFailed
 from saras.home import Home
 from saras.settings import PlatformSettings
+from saras.spread.roll import read_roll, state_of
 from saras.tables import batch_table, execution_tables, plain_table, reconciliation_tables
 
 ENDED = "DONE"
@@ -33,9 +34,20 @@ class Commands:
                 health = http.send("GET", "/health/ready")
             rows = sorted((health.body or {}).get("dependencies", {}).items())
             self.console.print(plain_table(f"{self._url()}: {health.body['status']}", ("dependency", "state"), rows))
+            self._print_processes()
             for table in execution_tables(api.get("/admin/execution")):
                 self.console.print(table)
         return 0 if health.ok else 1
+
+    def _print_processes(self) -> None:
+        """Of a spread-out platform, each process."""
+        roll = read_roll(Home(self.settings.home).roll)
+        if roll:
+            rows = [
+                (entry.name, state_of(entry), entry.pid, entry.restarts, entry.port or "", entry.log) for entry in roll
+            ]
+            columns = ("process", "state", "pid", "restarts", "port", "log")
+            self.console.print(plain_table("Processes", columns, rows))
 
     def trigger(self, *, wait_s: float) -> int:
         """Close the open window now, wait for the batch to end and show it."""

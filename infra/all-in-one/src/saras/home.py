@@ -1,5 +1,6 @@
 """The home folder: who holds it, the secrets generated for it, the admin's stored login, and where it answers."""
 
+import base64
 import contextlib
 import fcntl
 import json
@@ -35,6 +36,8 @@ class Running:
     pid: int
     url: str
     sandbox_url: str | None
+    seeding_url: str | None = None
+    """Where users can be seeded, when that is not at the gateway's."""
 
 
 class Home:
@@ -52,6 +55,16 @@ class Home:
     def sandbox(self) -> Path:
         """Home of the sandbox broker."""
         return self.path / "sandbox"
+
+    @property
+    def services(self) -> Path:
+        """Data of the servers a spread-out platform brings with it."""
+        return self.path / "services"
+
+    @property
+    def roll(self) -> Path:
+        """Which processes a spread-out platform has."""
+        return self.path / "processes.json"
 
     @property
     def logs(self) -> Path:
@@ -145,6 +158,10 @@ class Vault:
             self._kept |= {name: secrets.token_urlsafe(32) for name in missing}
             write_private(self._path, self._kept)
         return {name: self._kept[name] for name in names}
+
+    def get_key(self, name: str) -> str:
+        """A secret's 43 URL-safe characters as the plain base64 of the same 32 bytes."""
+        return base64.b64encode(base64.urlsafe_b64decode(self.get(name)[name] + "=")).decode()
 
 
 def write_private(path: Path, content: dict[str, Any]) -> None:

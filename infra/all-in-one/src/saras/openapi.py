@@ -3,6 +3,8 @@
 import base64
 from typing import Any
 
+import analytics_service.app
+import analytics_service.settings
 import notification_service.app
 import notification_service.settings
 import portfolio_service.app
@@ -31,5 +33,6 @@ def platform_openapi() -> dict[str, Any]:
         "notification-service": notification_service.app.create_app(
             notification_service.settings.Settings(**_NOWHERE, webhook_key=_KEY)
         ),
+        "analytics-service": analytics_service.app.create_app(analytics_service.settings.Settings(**_NOWHERE)),
     }
     return merged({name: app.openapi() for name, app in apps.items()}, RouteTable(frozenset(apps)))

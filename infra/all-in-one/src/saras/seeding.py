@@ -68,7 +68,8 @@ class Seeder:
     """Asks the platform at ``url`` that runs on ``home``."""
 
     def __init__(self, url: str, home: Home) -> None:
-        self._url = url
+        running = home.find_running()
+        self._url = url if running is None or running.seeding_url is None else running.seeding_url
         key = home.vault().get("internal_token_key")["internal_token_key"]
         self._tokens = InternalTokens(key.encode(), SystemClock())
 

@@ -1,6 +1,5 @@
 """The one place that knows every service: its settings, its application under the gateway, its loops."""
 
-import base64
 import logging
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
@@ -11,10 +10,12 @@ from typing import Any
 import uvicorn
 from pydantic import ValidationError
 
+import analytics_service.app
 import notification_service.app
 import portfolio_service.app
 import trade_executor.app
 import user_service.app
+from analytics_service.settings import Settings as AnalyticsSettings
 from api_gateway.app import create_app as create_gateway
 from api_gateway.server import allow_many_sockets, uvicorn_config
 from api_gateway.settings import GatewaySettings
@@ -22,7 +23,9 @@ from api_gateway.upstreams import MountedUpstream
 from notification_service.settings import Settings as NotificationSettings
 from portfolio_service.settings import Settings as PortfolioSettings
 from saras.errors import CannotStart
+from saras.fleet import PACKAGES
 from saras.home import Credentials, Home
+from saras.inner import asking
 from saras.schemas import BUS
 from saras.seeding import SeedingDoor
 from saras.settings import PlatformSettings
@@ -32,9 +35,6 @@ from saras_common.clock import SystemClock
 from saras_common.metrics import Metrics
 from trade_executor.settings import Settings as ExecutorSettings
 from user_service.settings import Settings as UserSettings
-
-PACKAGES = ("user_service", "portfolio_service", "trade_executor", "notification_service")
-"""Packages with a schema and migrations, in the order in which they are brought to their head."""
 
 ROLES = (*PACKAGES, BUS)
 """Database logins, one a service and one for the bus."""
@@ -69,7 +69,7 @@ def compose(
 def _compose(
     settings: PlatformSettings, home: Home, urls: Mapping[str, str], admin: Credentials, broker: Mapping[str, Any]
 ) -> Composed:
-    secrets = home.vault().get("internal_token_key", "data_key", "executor_key", "webhook_key")
+    secrets = home.vault().get("internal_token_key", "webhook_key")
     broker_url = settings.broker_url.get_secret_value() if settings.broker_url else urls[BUS]
     common: dict[str, Any] = {
         "broker_url": broker_url,
@@ -83,7 +83,7 @@ def _compose(
     users = UserSettings(
         **common,
         database_url=urls["user_service"],
-        data_keys=_base64_key(secrets["data_key"]),
+        data_keys=home.vault().get_key("data_key"),
         admin_email=admin.email,
         admin_password=admin.password,
     )
@@ -91,7 +91,7 @@ def _compose(
     executor = ExecutorSettings(
         **common,
         database_url=urls["trade_executor"],
-        token_key=_base64_key(secrets["executor_key"]),
+        token_key=home.vault().get_key("executor_key"),
         **broker,
     )
     notifications = NotificationSettings(
@@ -99,18 +99,24 @@ def _compose(
         database_url=urls["notification_service"],
         webhook_key=secrets["webhook_key"],
     )
+    analytics = AnalyticsSettings(**common, database_url=urls["analytics_service"])
     user_service.app.first_start(users)
     metrics = Metrics()
     user_app = user_service.app.create_app(users, metrics=metrics)
+    book_app = portfolio_service.app.create_app(book, metrics=metrics)
+    ask_book = asking(book_app)
     gateway_settings = GatewaySettings(**common)
     gateway = create_gateway(
         gateway_settings,
         {
             "user-service": MountedUpstream(user_app),
-            "portfolio-service": MountedUpstream(portfolio_service.app.create_app(book, metrics=metrics)),
+            "portfolio-service": MountedUpstream(book_app),
             "trade-executor": MountedUpstream(trade_executor.app.create_app(executor, metrics=metrics)),
             "notification-service": MountedUpstream(
                 notification_service.app.create_app(notifications, metrics=metrics)
+            ),
+            "analytics-service": MountedUpstream(
+                analytics_service.app.create_app(analytics, metrics=metrics, ask_book=ask_book)
             ),
         },
         metrics=metrics,
@@ -128,13 +134,9 @@ def _compose(
         *portfolio_service.app.workers(book, metrics=metrics),
         *trade_executor.app.workers(executor, metrics=metrics),
         *notification_service.app.workers(notifications, metrics=metrics),
+        *analytics_service.app.workers(analytics, metrics=metrics, ask_book=ask_book),
     ]
     return Composed(config, Threads(workers))
-
-
-def _base64_key(secret: str) -> str:
-    """The vault's 43 URL-safe characters as the plain base64 of the same 32 bytes."""
-    return base64.b64encode(base64.urlsafe_b64decode(secret + "=")).decode()
 
 
 def _access_log(path: Path) -> Callable[[bytes], object]:

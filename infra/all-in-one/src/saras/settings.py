@@ -39,6 +39,9 @@ class PlatformSettings(BaseSettings):
     redis_url: SecretStr | None = Field(default=None, validation_alias="REDIS_URL")
     mode: Literal["sandbox", "live"] = "sandbox"
     live_confirmed: bool = False
+    layout: Literal["one", "spread"] = Field(
+        default="one", description="All services in one process, or each process type apart on private servers."
+    )
     kite_root: str = Field(
         default="https://api.kite.trade", validation_alias="KITE_ROOT", description="The broker, in live mode."
     )

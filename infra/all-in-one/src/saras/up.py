@@ -17,6 +17,7 @@ from rich.console import Console
 
 from saras.client import Http, NotReachable
 from saras.errors import CannotStart
+from saras.fleet import PACKAGES
 from saras.home import Credentials, Home, Running
 from saras.live import confirm_live
 from saras.logfile import keep_children_off_the_terminal, log_to
@@ -28,7 +29,9 @@ from saras.settings import PlatformSettings, child_environment
 from saras_common.postgres import EmbeddedPostgres, PostgresFailed
 
 STALE_PORT_WAIT_S = 8.0
-READY_TIMEOUT_S = 60.0
+READY_TIMEOUT_S = 120.0
+ENDS_WITH = "Ctrl-C ends it."
+"""Last line of what a start tells."""
 
 
 def run_platform(
@@ -37,7 +40,7 @@ def run_platform(
     """Start, serve until told to stop, end cleanly; the exit code."""
     confirm_live(settings, console, is_licensed=is_licensed)
     _tune_collector()
-    platform = Platform(settings, Home(settings.home), Progress(console))
+    platform = _platform(settings, console)
     with platform.home.held(), _orderly_signals(), contextlib.suppress(_StopAsked), ExitStack() as stack:
         platform.home.claim_mode(settings.mode)
         log_to(platform.home.logs, settings.log_level)
@@ -45,6 +48,15 @@ def run_platform(
         platform.serve(stack, demo_users=demo_users)
     console.print("Stopped; nothing is lost, the next start goes on from here.")
     return 0
+
+
+def _platform(settings: PlatformSettings, console: Console) -> "Platform":
+    home, progress = Home(settings.home), Progress(console)
+    if settings.layout == "one":
+        return Platform(settings, home, progress)
+    from saras.spread.platform import SpreadPlatform
+
+    return SpreadPlatform(settings, home, progress)
 
 
 def _tune_collector() -> None:
@@ -78,7 +90,7 @@ class Platform:
         with self.progress.step("the database's schemas"):
             passwords = self.home.vault().get(*(f"{role}_password" for role in services.ROLES))
             urls = prepare_database(
-                admin_url, {role: passwords[f"{role}_password"] for role in services.ROLES}, services.PACKAGES
+                admin_url, {role: passwords[f"{role}_password"] for role in services.ROLES}, PACKAGES
             )
         with self.progress.step("the services"):
             composed = services.compose(self.settings, self.home, urls, admin, self._broker())
@@ -202,7 +214,7 @@ class Herald:
                 self._progress.say(f"[bold]Admin[/]    {self._settings.admin_email}")
             if self._demo_users:
                 self._make_demo_users()
-            self._progress.say("Ctrl-C ends it.")
+            self._progress.say(ENDS_WITH)
 
     def _make_demo_users(self) -> None:
         from saras.demo_users import make_demo_users

@@ -219,15 +219,20 @@ def journey(tmp_path: Path):
         made.platform.stop()
 
 
-@pytest.fixture(params=["postgres", pytest.param("rabbitmq", marks=pytest.mark.services)])
+@pytest.fixture(
+    params=["postgres", *(pytest.param(name, marks=pytest.mark.services) for name in ("rabbitmq", "spread"))]
+)
 def bus_environment(request):
-    """Settings of each bus: the embedded one, and RabbitMQ with Redis, each a private server."""
+    """Settings of each way to run: embedded bus, RabbitMQ with Redis, and every process apart on servers of its own."""
     if request.param == "postgres":
         yield {}
         return
     for server in (PrivateRabbit, PrivateRedis):
         if reason := server.missing():
             pytest.skip(reason)
+    if request.param == "spread":
+        yield {"SARAS_LAYOUT": "spread"}
+        return
     rabbit, redis = PrivateRabbit(), PrivateRedis()
     try:
         yield {"BROKER_URL": rabbit.start(), "REDIS_URL": redis.start()}

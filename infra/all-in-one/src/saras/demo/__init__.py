@@ -51,7 +51,7 @@ def run_demo(settings: PlatformSettings, console: Console, *, users: int, orders
     started = time.monotonic()
     settings.home.mkdir(parents=True, exist_ok=True, mode=0o700)
     folder = Path(tempfile.mkdtemp(prefix="demo-", dir=settings.home))
-    platform = PlatformProcess(folder / "home", ENVIRONMENT)
+    platform = PlatformProcess(folder / "home", {**ENVIRONMENT, "SARAS_LAYOUT": settings.layout})
     progress = Progress(console)
     good = False
     try:
