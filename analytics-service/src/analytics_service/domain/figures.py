@@ -16,6 +16,7 @@ Floats = npt.NDArray[np.float64]
 Bools = npt.NDArray[np.bool_]
 Days = npt.NDArray[np.datetime64]
 Codes = npt.NDArray[np.uint8]
+Counts = npt.NDArray[np.int64]
 
 
 class Reason(StrEnum):
@@ -57,7 +58,7 @@ CODES: Mapping[Reason, int] = {reason: code for code, reason in enumerate(REASON
 
 @dataclass(frozen=True, slots=True)
 class Figure:
-    """``value`` is a ratio (0.1375 is 13.75 %) unless the convention says otherwise; ``None`` comes with a ``reason``."""
+    """``value`` is a ratio (0.1375 is 13.75 %) unless the convention says otherwise; ``None`` has a ``reason``."""
 
     value: float | None
     convention: str
@@ -109,3 +110,13 @@ class Metrics:
 def day_of(day: np.datetime64) -> date | None:
     """A ``date``, ``None`` for NaT."""
     return None if np.isnat(day) else day.astype("datetime64[D]").item()
+
+
+def column(values: Floats, *unknown: tuple[Bools, Reason], dates: Mapping[str, Days] | None = None) -> Column:
+    """A column of ``values``; each ``(mask, reason)`` says what is unknown and why, the first that holds counts."""
+    reasons = np.zeros(values.shape, dtype=np.uint8)
+    for mask, reason in unknown:
+        reasons[(reasons == 0) & mask] = CODES[reason]
+    known = reasons == 0
+    dated = {name: np.where(known, days, np.datetime64("NaT")) for name, days in (dates or {}).items()}
+    return Column(np.where(known, values, np.nan), reasons, dated)
