@@ -4,6 +4,7 @@ import math
 
 import numpy as np
 import pytest
+
 from analytics_service.domain.history import Histories
 from analytics_service.domain.metrics import Conventions, metrics
 from analytics_service.domain.rolling import rolling

@@ -5,6 +5,7 @@ import numpy as np
 import pandas as pd
 import pytest
 import pyxirr
+
 from analytics_service.domain.figures import Reason
 from analytics_service.domain.history import Histories
 from analytics_service.domain.metrics import Conventions, metrics

@@ -4,12 +4,13 @@ from datetime import date
 
 import numpy as np
 import pytest
+from scipy.optimize import brentq
+
 from analytics_service.domain.figures import REASONS, Reason
 from analytics_service.domain.history import Histories
 from analytics_service.domain.metrics import metrics
 from analytics_service.domain.returns import daily_returns
 from analytics_service.domain.xirr import brent, rates, xirr, xnpv
-from scipy.optimize import brentq
 
 MICROSOFT = (
     [date(2008, 1, 1), date(2008, 3, 1), date(2008, 10, 30), date(2009, 2, 15), date(2009, 4, 1)],
