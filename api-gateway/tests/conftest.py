@@ -4,16 +4,20 @@ import asyncio
 import http.client
 import json
 import socket
+import sys
 import threading
 from dataclasses import dataclass, field
+from pathlib import Path
 from uuid import UUID
 
 import pytest
 import uvicorn
 
 from api_gateway.app import create_app
+from api_gateway.routes import TABLE
 from api_gateway.server import uvicorn_config
 from api_gateway.settings import GatewaySettings
+from api_gateway.streams import STREAMS
 from api_gateway.upstreams import HttpUpstream, MountedUpstream
 from saras_common.auth import Identity, InternalTokens, InvalidToken, SigningKey, TokenSigner, key_set
 from saras_common.clock import SystemClock
@@ -21,8 +25,12 @@ from saras_common.ids import new_id
 from saras_common.metrics import Metrics
 from saras_common.testing import free_port
 
+sys.path.insert(0, str(Path(__file__).parent))
+
+from stream_parts import MemoryFeed
+
 INTERNAL_KEY = "k" * 40
-SERVICES = ("user-service", "portfolio-service", "trade-executor")
+SERVICES = sorted({route.service for route in TABLE} - {STREAMS})
 
 
 class FakeService:
@@ -33,6 +41,7 @@ class FakeService:
         self.people = people
         self.tokens = InternalTokens(INTERNAL_KEY.encode(), SystemClock())
         self.calls = []
+        self.feed = MemoryFeed()
         self.started = False
         self.ready = True
 
@@ -55,6 +64,10 @@ class FakeService:
         }.get(path)
         if known is not None:
             await _answer(send, *known())
+            return
+        if path.startswith("/internal/feed"):
+            assert self._identity(headers).is_service
+            await _answer(send, *await self.feed.answer(path, scope["query_string"].decode()))
             return
         body = b""
         while True:

@@ -20,6 +20,7 @@ from api_gateway.rates import Limiter, MemoryLimiter, Rate, RedisLimiter
 from api_gateway.routes import BASE_PATH, RouteTable
 from api_gateway.sessions import USER_SERVICE, Sessions
 from api_gateway.settings import GatewaySettings
+from api_gateway.streams import FEED_SERVICE, LEAVE, QUOTES_SERVICE, STREAMS, StreamLimits, Streams, WebSocketDoor
 from api_gateway.telemetry import Telemetry
 from api_gateway.upstreams import HttpUpstream, Receive, Scope, Send, Upstream
 from saras_common.auth import InternalTokens
@@ -40,11 +41,13 @@ class GatewayApp:
         self,
         gateway: Gateway,
         upstreams: Mapping[str, Upstream],
+        streams: Streams | None,
         repeating: Mapping[str, tuple[float, Callable[[], Awaitable[None]]]],
         close: Callable[[], Awaitable[None]],
     ) -> None:
         self._gateway = gateway
         self._upstreams = upstreams
+        self._streams = streams
         self._repeating = repeating
         self._close = close
 
@@ -53,8 +56,10 @@ class GatewayApp:
         if kind == "http":
             await self._gateway.serve(scope, receive, send)
         elif kind == "lifespan":
-            await self._live(receive, send)
-        else:  # a server that upgraded before asking: refuse the handshake
+            await self._live(scope, receive, send)
+        elif self._streams is not None:
+            await self._streams.websocket(scope, receive, send)
+        else:
             await receive()
             await send({"type": "websocket.close", "code": 1013, "reason": "WebSocket is not offered here"})
 
@@ -71,8 +76,10 @@ class GatewayApp:
                 stack.push_async_callback(_end, task)
             yield
 
-    async def _live(self, receive: Receive, send: Send) -> None:
+    async def _live(self, scope: Scope, receive: Receive, send: Send) -> None:
         await receive()
+        if self._streams is not None and "state" in scope:
+            scope["state"][LEAVE] = self._streams.leave  # for the server, which waits for open streams before it ends
         phase = "startup"
         try:
             async with self.running():
@@ -104,19 +111,43 @@ def create_app(
     key = settings.internal_token_key.get_secret_value().encode()
     internal = internal_tokens or InternalTokens(key, clock)
     sessions = Sessions(services.get(USER_SERVICE), internal, clock, revocation_stale_s=settings.revocation_stale_s)
-    routes = RouteTable(services)
     telemetry = Telemetry(metrics, access_log_sample=settings.access_log_sample, write=write_access_log)
     limiter: Limiter = (
         MemoryLimiter() if settings.redis_url is None else RedisLimiter(settings.redis_url.get_secret_value())
     )
+    rates, addresses = _rates(settings), ClientAddresses(settings.trusted_proxies)
+    next_request_id = request_ids(new_id)
+    streams: Streams | None = None
+    if FEED_SERVICE in services:
+        door = WebSocketDoor(
+            sessions=sessions,
+            limiter=limiter,
+            rates=rates,
+            addresses=addresses,
+            clock=clock,
+            header_count=settings.max_header_count,
+        )
+        streams = services[STREAMS] = Streams(
+            limits=_stream_limits(settings),
+            events=services[FEED_SERVICE],
+            prices=services.get(QUOTES_SERVICE),
+            sessions=sessions,
+            internal_tokens=internal,
+            door=door,
+            telemetry=telemetry,
+            metrics=metrics,
+            clock=clock,
+            new_request_id=next_request_id,
+        )
+    routes = RouteTable(services)
     deadlines = Deadlines(settings.answer_timeout_s, clock)
     gateway = Gateway(
         routes=routes,
         upstreams=services,
         sessions=sessions,
         limiter=limiter,
-        rates=_rates(settings),
-        addresses=ClientAddresses(settings.trusted_proxies),
+        rates=rates,
+        addresses=addresses,
         cors=Cors(settings.cors_origins),
         policy=API_POLICY + (HSTS if settings.hsts else []),
         telemetry=telemetry,
@@ -128,7 +159,7 @@ def create_app(
         ),
         deadlines=deadlines,
         clock=clock,
-        new_request_id=request_ids(new_id),
+        new_request_id=next_request_id,
     )
     _add_own(gateway, services, routes, sessions, metrics, clock, settings)
 
@@ -145,7 +176,20 @@ def create_app(
         "deadlines": (min(_SWEEP_S, settings.answer_timeout_s / 4), deadlines.sweep),
         "access log": (_FLUSH_S, telemetry.flush),
     }
-    return GatewayApp(gateway, services, repeating, stop)
+    if streams is not None:
+        repeating["streams"] = (_FLUSH_S, streams.sweep)
+    return GatewayApp(gateway, services, streams, repeating, stop)
+
+
+def _stream_limits(settings: GatewaySettings) -> StreamLimits:
+    return StreamLimits(
+        streams=settings.stream_limit,
+        per_user=settings.stream_user_limit,
+        buffer_bytes=settings.stream_buffer_bytes,
+        heartbeat_s=settings.stream_heartbeat_s,
+        sign_in_s=settings.stream_sign_in_s,
+        quotes_s=settings.stream_quotes_s,
+    )
 
 
 def _rates(settings: GatewaySettings) -> dict[str, Rate]:

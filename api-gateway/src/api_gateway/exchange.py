@@ -2,6 +2,7 @@
 
 from collections.abc import Callable
 
+from api_gateway.errors import MethodNotAllowed
 from api_gateway.heads import Headers
 from api_gateway.upstreams import Message, Send
 from saras_common import jsonio
@@ -112,15 +113,18 @@ class Exchange:
         await self._send({"type": "http.response.body", "body": b"" if self.head_only else body})
 
     async def _start(self, message: Message) -> None:
-        self.status = status = message["status"]
+        status = message["status"]
         headers = list(message.get("headers", ()))
         content_type = dict(headers).get(b"content-type", b"")
+        is_stream = content_type.startswith(_STREAM)
+        if is_stream and self.head_only:
+            raise MethodNotAllowed  # there is no end to wait for
+        self.status = status
         if status >= _ERROR and b"json" not in content_type:
             self._replaced = True
             await self.refuse(StatusOnly(status))
             return
-        if content_type.startswith(_STREAM):
-            self.endless = True  # until somebody leaves
+        self.endless = is_stream  # until somebody leaves
         await self._send(self._head(status, headers))
 
     def _head(self, status: int, headers: Headers, extra: Headers | None = None) -> Message:

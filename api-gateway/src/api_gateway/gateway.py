@@ -231,7 +231,7 @@ class Gateway:
             "raw_path": raw_path,
             "query_string": scope["query_string"],
             "headers": headers,
-            "state": {},
+            "state": {"caller": caller},  # for what is served in this process by the gateway itself
         }
         self._deadlines.begin(exchange)
         try:

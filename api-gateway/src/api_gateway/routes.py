@@ -71,8 +71,12 @@ TABLE: tuple[Route, ...] = (
     *_signed_in("trade-executor", "instruments", "quotes"),
     _public("trade-executor", "broker/postback", "postback"),
     *_admin("trade-executor", "execution", "batches", "reconciliation", "broker", "mark-price"),
+    Route("events", "streams", exact=True),
+    Route("ws", "streams", exact=True),
     *_signed_in("notification-service", "notifications", "webhooks", "alerts"),
     *_admin("notification-service", "notifications"),
+    *_signed_in("analytics-service", "analytics", "reports"),
+    *_admin("analytics-service", "analytics", "history", "trades"),
 )
 """Every route of the platform. What is not here does not exist outside: ``/internal`` can never be listed."""
 

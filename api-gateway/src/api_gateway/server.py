@@ -21,6 +21,9 @@ from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 from api_gateway.errors import BadRequest, HeadersTooLarge, RequestTimeout
 from api_gateway.exchange import API_POLICY, PROBLEM
 from api_gateway.settings import GatewaySettings
+from api_gateway.streams.service import LEAVE
+from api_gateway.streams.sockets import MOST_MESSAGE_BYTES, PING_EVERY_S, PONG_WITHIN_S, guarded_websocket
+from api_gateway.streams.websocket import PATH as WEBSOCKET_PATH
 from saras_common import jsonio
 from saras_common.errors import SarasError, problem
 from saras_common.ids import new_id
@@ -29,6 +32,7 @@ from saras_common.metrics import Metrics
 _SPARE_FILES = 512
 _DROP = struct.pack("ii", 1, 0)
 _GRACEFUL_S = 10
+_WEBSOCKET_PATH = WEBSOCKET_PATH.encode("ascii")
 _SWEEPS_A_TIMEOUT = 4
 _LONGEST_SWEEP_S = 1.0
 
@@ -142,6 +146,16 @@ class GuardedProtocol(HttpToolsProtocol):
         elif self.cycle is None or (self.cycle.response_complete and self not in guard.bodies):
             self._expect_head()  # bytes that began no request, such as blank lines
 
+    def shutdown(self) -> None:
+        leave = self.app_state.get(LEAVE)
+        if leave is not None:
+            leave()
+        super().shutdown()
+
+    def _should_upgrade_to_ws(self) -> bool:
+        path = self.url.partition(b"?")[0]
+        return path == _WEBSOCKET_PATH and super()._should_upgrade_to_ws()
+
     def on_message_begin(self) -> None:
         super().on_message_begin()
         if self not in self.guard.heads:
@@ -245,13 +259,18 @@ def uvicorn_config(app: Any, settings: GatewaySettings, metrics: Metrics | None 
         settings.body_timeout_s,
         settings.answer_timeout_s,
     )
+    http = guarded(limits, lambda reason: refusals.labels(reason).inc())
     return uvicorn.Config(
         app,
         host=settings.host,
         port=settings.port,
         loop="uvloop" if importlib.util.find_spec("uvloop") else "asyncio",
-        http=guarded(limits, lambda reason: refusals.labels(reason).inc()),
-        ws="none",
+        http=http,
+        ws=guarded_websocket(http.guard),
+        ws_max_size=MOST_MESSAGE_BYTES,
+        ws_ping_interval=PING_EVERY_S,
+        ws_ping_timeout=PONG_WITHIN_S,
+        ws_per_message_deflate=False,  # hundreds of kilobytes a connection
         lifespan="on",
         log_config=None,
         access_log=False,

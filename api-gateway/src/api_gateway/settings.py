@@ -74,6 +74,17 @@ class GatewaySettings(ServiceSettings):
     answer_timeout_s: float = Field(default=30.0, gt=0)
     keepalive_timeout_s: int = Field(default=75, ge=1)
 
+    stream_limit: int = Field(default=3000, ge=1, description="Live streams open at once; leave sockets for requests")
+    stream_user_limit: int = Field(default=20, ge=1, description="Live streams of one user")
+    stream_buffer_bytes: int = Field(
+        default=1024 * 1024, ge=16 * 1024, description="What may wait for a slow reader before it is dropped"
+    )
+    stream_heartbeat_s: float = Field(default=15.0, gt=0)
+    stream_sign_in_s: float = Field(
+        default=5.0, gt=0, description="A WebSocket without a token has this long to send one"
+    )
+    stream_quotes_s: float = Field(default=0.5, gt=0, description="Between two looks at subscribed quotes")
+
     revocation_poll_s: float = Field(default=0.25, gt=0)
     revocation_stale_s: float = Field(default=5.0, gt=0)
     access_log_sample: float = Field(

@@ -131,7 +131,7 @@ def test_gateway_headers_are_bounded(platform, people):
 
 def test_gateway_websocket_is_refused_clearly(platform, people):
     headers = {"Connection": "Upgrade", "Upgrade": "websocket", "Sec-WebSocket-Version": "13", "Sec-WebSocket-Key": "x"}
-    answer = platform.get("/api/v1/ws", token=people.token(), headers=headers)
+    answer = platform.get("/api/v1/orders", token=people.token(), headers=headers)
     assert (answer.status, answer.code) == (501, "websocket_unavailable")
 
 
