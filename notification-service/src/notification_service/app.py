@@ -89,8 +89,9 @@ def workers(
     """The loops beside the API."""
     context = wire(settings, clock=clock or SystemClock(), new_id=new_id)
     bus = connect_bus(settings.broker_url.get_secret_value())
-    news = Consumer(bus, "notification-service", context.database, consumer.people_handler(context))
-    loops: dict[str, Loop] = {"consumer": news.run}
+    news = Consumer(bus, "notification-service", context.database, consumer.news_handler(context))
+    market = Consumer(bus, "notification-service.market", context.database, consumer.market_handler(context))
+    loops: dict[str, Loop] = {"consumer": news.run, "market": market.run}
     last = _Last(len(loops), (bus.close, context.database.dispose))
     return [Worker(f"notification-service.{name}", last.after(run)) for name, run in loops.items()]
 

@@ -1,20 +1,30 @@
-"""From the queues to the use cases. Events of mixed kinds are applied in order, runs of a kind together."""
+"""From the queues to the use cases."""
 
 from collections.abc import Callable
 
 from sqlalchemy.orm import Session
 
-from notification_service.usecases import people
+from notification_service.usecases.alerts import watch_marks
 from notification_service.usecases.context import Context
-from saras_common.events import Event, UserChanged
+from notification_service.usecases.telling import tell_events
+from saras_common.events import Event, MarksChanged
 
 Handler = Callable[[Session, list[Event]], None]
 
 
-def people_handler(_context: Context) -> Handler:
+def news_handler(context: Context) -> Handler:
     """Applies the queue ``notification-service``."""
 
     def handle(session: Session, events: list[Event]) -> None:
-        people.change_people(session, [event for event in events if isinstance(event, UserChanged)])
+        tell_events(context, session, events)
+
+    return handle
+
+
+def market_handler(context: Context) -> Handler:
+    """Applies the queue ``notification-service.market``."""
+
+    def handle(session: Session, events: list[Event]) -> None:
+        watch_marks(context, session, [event for event in events if isinstance(event, MarksChanged)])
 
     return handle

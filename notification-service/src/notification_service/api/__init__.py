@@ -2,5 +2,7 @@
 
 from fastapi import APIRouter
 
-routers: tuple[APIRouter, ...] = ()
+from notification_service.api import admin, alerts, inbox, webhooks
+
+routers: tuple[APIRouter, ...] = (inbox.router, webhooks.router, alerts.router, admin.router)
 """What ``app`` includes."""
