@@ -9,8 +9,9 @@ missing=()
 [ -x /usr/lib/rabbitmq/bin/rabbitmq-server ] || missing+=(rabbitmq-server)
 command -v redis-server >/dev/null || missing+=(redis-server)
 command -v wrk >/dev/null || missing+=(wrk)
+command -v chromium >/dev/null || missing+=(chromium fonts-dejavu-core)
 if [ ${#missing[@]} -eq 0 ]; then
-    echo "RabbitMQ, Redis and wrk are installed."
+    echo "RabbitMQ, Redis, wrk and Chromium are installed."
     exit 0
 fi
 # Keep the packages from starting servers of their own: the tests start private ones.
