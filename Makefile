@@ -6,7 +6,7 @@ BIN := .venv/bin
 MEMBERS := common user-service api-gateway portfolio-service smallcase-service trade-executor notification-service analytics-service infra/kite-sandbox infra/all-in-one
 PYPROJECTS := $(addsuffix /pyproject.toml,$(MEMBERS))
 
-.PHONY: help setup run demo test check fmt services schemas migration bench prove lock sbom clean
+.PHONY: help setup run up down demo test check fmt services schemas migration bench prove lock sbom clean
 
 help: ## Show this list
 	@grep -hE '^[a-z]+:.*##' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  make %-10s %s\n", $$1, $$2}'
@@ -23,6 +23,12 @@ setup: .venv/.ready ## Make .venv with everything, tests and checks included
 
 run: .venv/.runtime ## Start the platform with demo users on http://127.0.0.1:8000 (Ctrl-C ends it)
 	@$(BIN)/saras up --demo-users
+
+up: .venv/.runtime ## The same, every service's processes apart on private PostgreSQL, RabbitMQ and Redis, in the background
+	@$(BIN)/saras up --spread --detach
+
+down: .venv/.runtime ## End what `make up` started
+	@$(BIN)/saras down
 
 demo: .venv/.runtime ## 200 users, 2,000 orders, faults and all, on a fresh home; fails unless every book balances
 	@$(BIN)/saras demo

@@ -36,6 +36,10 @@ def _run(options: argparse.Namespace, settings: PlatformSettings, console: Conso
         from saras.up import run_platform
 
         return run_platform(settings, console, demo_users=options.demo_users, is_licensed=options.i_am_licensed)
+    if options.command == "migrate":
+        from saras.migrating import migrate_all
+
+        return migrate_all(settings, console)
     if options.command == "down":
         from saras.spread.control import stop_detached
 
@@ -79,6 +83,7 @@ def _parser() -> argparse.ArgumentParser:
     demo.add_argument("--orders", type=int, default=2000, help="how many orders (default 2000)")
     demo.add_argument("--keep", action="store_true", help="keep the demo's home to look at")
     demo.add_argument("--spread", action="store_true", help="on a platform of many processes")
+    commands.add_parser("migrate", help="roles and schemas of every service on DATABASE_URL, as its administrator")
     commands.add_parser("down", help="end the platform that runs on this home")
     commands.add_parser("status", help="what is running and how it is")
     trigger = commands.add_parser("trigger", help="close the open window now and show the batch")

@@ -48,6 +48,9 @@ class PlatformSettings(BaseSettings):
     kite_accounts: SecretStr | None = Field(
         default=None, validation_alias="KITE_ACCOUNTS", description="id:api_key:secret, …: needed in live mode."
     )
+    role_passwords: SecretStr | None = Field(
+        default=None, description="role:password, …: logins `saras migrate` makes, one a service and one for the bus."
+    )
     admin_email: str = DEFAULT_ADMIN_EMAIL
     admin_password: SecretStr | None = None
     log_level: Literal["DEBUG", "INFO", "WARNING", "ERROR"] = Field(default="INFO", validation_alias="LOG_LEVEL")
