@@ -27,7 +27,7 @@ def main(arguments: list[str] | None = None) -> None:
     elif command == "migrate":
         migrate(settings.database_url.get_secret_value(), "notification_service")
     else:
-        _work(settings, frozenset({"consumer"}))
+        _work(settings, frozenset({"consumer", "market", "feed", "feed-upkeep"}))
 
 
 def _work(settings: Settings, names: frozenset[str]) -> None:

@@ -4,6 +4,7 @@ import threading
 from collections.abc import AsyncIterator, Callable, Sequence
 from contextlib import asynccontextmanager
 from datetime import timedelta
+from functools import partial
 
 from fastapi import FastAPI
 
@@ -11,7 +12,9 @@ from notification_service import consumer
 from notification_service.api import routers
 from notification_service.domain.channels import Channel
 from notification_service.settings import Settings
+from notification_service.upkeep import run_feed_upkeep
 from notification_service.usecases.context import Context, Rules
+from notification_service.usecases.feed import FeedReader
 from saras_common.auth import InternalTokens
 from saras_common.bus import connect_bus
 from saras_common.clock import Clock, SystemClock
@@ -63,10 +66,12 @@ def create_app(
     """The service's application. Time, ids and metrics can be given, for tests and for one shared process."""
     clock, metrics = clock or SystemClock(), metrics or Metrics()
     context = wire(settings, clock=clock, new_id=new_id)
+    feed = FeedReader(context.database)
 
     @asynccontextmanager
     async def lifespan(_app: FastAPI) -> AsyncIterator[None]:
         yield
+        feed.close()
         context.database.dispose()
 
     app = create_service_app(
@@ -78,6 +83,7 @@ def create_app(
         lifespan=lifespan,
     )
     app.state.context = context
+    app.state.feed = feed
     for router in routers:
         app.include_router(router)
     return app
@@ -91,7 +97,14 @@ def workers(
     bus = connect_bus(settings.broker_url.get_secret_value())
     news = Consumer(bus, "notification-service", context.database, consumer.news_handler(context))
     market = Consumer(bus, "notification-service.market", context.database, consumer.market_handler(context))
-    loops: dict[str, Loop] = {"consumer": news.run, "market": market.run}
+    feed = Consumer(bus, "notification-service.feed", context.database, consumer.feed_handler(), metrics=metrics)
+    keep_feed = timedelta(days=settings.feed_keep_days)
+    loops: dict[str, Loop] = {
+        "consumer": news.run,
+        "market": market.run,
+        "feed": feed.run,
+        "feed-upkeep": partial(run_feed_upkeep, context, feed.inbox, keep_feed),
+    }
     last = _Last(len(loops), (bus.close, context.database.dispose))
     return [Worker(f"notification-service.{name}", last.after(run)) for name, run in loops.items()]
 

@@ -6,6 +6,7 @@ from sqlalchemy.orm import Session
 
 from notification_service.usecases.alerts import watch_marks
 from notification_service.usecases.context import Context
+from notification_service.usecases.feed import record_events
 from notification_service.usecases.telling import tell_events
 from saras_common.events import Event, MarksChanged
 
@@ -19,6 +20,11 @@ def news_handler(context: Context) -> Handler:
         tell_events(context, session, events)
 
     return handle
+
+
+def feed_handler() -> Handler:
+    """Applies the queue ``notification-service.feed``."""
+    return record_events
 
 
 def market_handler(context: Context) -> Handler:

@@ -4,7 +4,7 @@ from datetime import datetime
 from typing import Any
 from uuid import UUID
 
-from sqlalchemy import BigInteger, CheckConstraint, DateTime, ForeignKey, Index, MetaData, Text, text
+from sqlalchemy import BigInteger, CheckConstraint, DateTime, ForeignKey, Identity, Index, MetaData, Text, text
 from sqlalchemy.dialects.postgresql import ARRAY, JSONB
 from sqlalchemy.orm import DeclarativeBase, Mapped, mapped_column
 
@@ -161,6 +161,29 @@ class LeaseRow(Base):
     name: Mapped[str] = mapped_column(primary_key=True)
     holder: Mapped[UUID]
     until: Mapped[datetime]
+
+
+class FeedRow(Base):
+    """What live streams tell, kept some days. Positions follow the order of commits: see `store.feed`."""
+
+    __tablename__ = "feed"
+    __table_args__ = (Index("feed_by_user", "user_id", "position"),)
+
+    position: Mapped[int] = mapped_column(Identity(always=True), primary_key=True)
+    user_id: Mapped[UUID]
+    kind: Mapped[str]
+    at: Mapped[datetime]
+    data: Mapped[dict[str, Any]] = mapped_column(JSONB)
+
+
+class FeedFloorRow(Base):
+    """One row: the last position of the feed that was forgotten."""
+
+    __tablename__ = "feed_floor"
+    __table_args__ = (CheckConstraint("one", name="feed_floor_one"),)
+
+    one: Mapped[bool] = mapped_column(primary_key=True)
+    position: Mapped[int]
 
 
 inbox_table, parked_table = add_inbox_table(Base.metadata, SCHEMA)

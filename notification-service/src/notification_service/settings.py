@@ -77,4 +77,10 @@ class Settings(ServiceSettings):
         default=4, ge=1, le=64, validation_alias="NOTIFY_SEND_THREADS", description="Sent at once by one worker"
     )
     poll_s: float = Field(default=0.5, gt=0, validation_alias="NOTIFY_POLL_S", description="Pause of an idle worker")
+    feed_keep_days: int = Field(
+        default=3,
+        ge=1,
+        validation_alias="NOTIFY_FEED_KEEP_DAYS",
+        description="How long a broken live stream can go on where it was",
+    )
     keep_days: int = Field(default=365, ge=1, validation_alias="NOTIFY_KEEP_DAYS")

@@ -90,6 +90,9 @@ SUBSCRIPTIONS: dict[str, frozenset[str]] = {
             ReconciliationCompleted.type,
         }
     ),
+    "notification-service.feed": frozenset(
+        {OrderUpdated.type, FundsMoved.type, BasketRunChanged.type, RebalanceOffered.type, SipSkipped.type}
+    ),
     "notification-service.market": frozenset({MarksChanged.type}),
 }
 """Which queue receives which kinds: the whole topology. An event nobody subscribes to is not stored."""

@@ -2,7 +2,7 @@
 
 from fastapi import APIRouter
 
-from notification_service.api import admin, alerts, inbox, webhooks
+from notification_service.api import admin, alerts, feed, inbox, webhooks
 
-routers: tuple[APIRouter, ...] = (inbox.router, webhooks.router, alerts.router, admin.router)
+routers: tuple[APIRouter, ...] = (inbox.router, webhooks.router, alerts.router, admin.router, feed.router)
 """What ``app`` includes."""

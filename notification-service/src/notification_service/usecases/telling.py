@@ -6,9 +6,10 @@ from uuid import UUID
 
 from sqlalchemy.orm import Session
 
+from notification_service.domain.feed import notified
 from notification_service.domain.news import News, fold, kyc_news, news_of, size
 from notification_service.domain.planning import Leg, Plan, plan
-from notification_service.store import deliveries, notifications, people
+from notification_service.store import deliveries, feed, notifications, people
 from notification_service.store.notifications import Told
 from notification_service.store.preferences import list_readers
 from notification_service.usecases.context import Context
@@ -57,6 +58,7 @@ def tell(context: Context, session: Session, news: Sequence[News]) -> list[Told]
         written += grown
     if legs:
         deliveries.add(session, [(context.new_id(), item.id, item.user_id, leg, n) for item, leg, n in legs], now)
+    feed.add(session, [notified(item.user_id, item.id, item.kind, item.count, now) for item in written if item.in_app])
     return written
 
 
