@@ -108,7 +108,10 @@ class Outbox:
 
     def add(self, session: Session, events: Iterable[Event]) -> None:
         """Store ``events`` with the caller's transaction, in order, in one statement."""
-        messages = list(pack(events))
+        self.add_messages(session, list(pack(events)))
+
+    def add_messages(self, session: Session, messages: Sequence[Message]) -> None:
+        """Store events that are packed already."""
         if messages:
             driver(session).execute(self._insert, _columns(messages))
 

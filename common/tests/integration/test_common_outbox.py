@@ -12,8 +12,8 @@ from saras_common.consumer import Consumer
 from saras_common.errors import Unavailable
 from saras_common.events import (
     CancelRequested,
-    ExecutionStateChanged,
     FundsMoved,
+    InstrumentsDescribed,
     Message,
     pack,
     unpack,
@@ -135,7 +135,7 @@ def test_nothing_leaves_of_a_transaction_undone(database, bus, relay):
 
 
 def test_events_nobody_hears_are_not_stored(database):
-    store(database, [ExecutionStateChanged(at=AT, account_id="main", state="halted")])
+    store(database, [InstrumentsDescribed(at=AT, facts=[])])
     assert waiting(database) == 0
 
 

@@ -84,7 +84,7 @@ def placing(context: Context, metrics: BookMetrics) -> Place:
 
     def in_transaction(requests: Sequence[EntryRequest]) -> list[Outcome]:
         users = {UUID(request.user_id) for request in requests}
-        with context.database.for_users(*users) as session:
+        with context.database.pipelined_for_users(*users) as session:
             return place_orders(session, requests, rules=context.rules, now=context.clock.now(), new_id=context.new_id)
 
     return place

@@ -2,7 +2,7 @@
 
 import random
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import AbstractContextManager, contextmanager
 from typing import TypeVar
 from uuid import UUID
@@ -26,7 +26,7 @@ POOL_TIMEOUT_S = 5.0
 CONNECT_TIMEOUT_S = 3
 IDLE_IN_TRANSACTION_TIMEOUT_S = 60
 
-_SCOPE = text("SELECT set_config('app.scope', :scope, true), set_config('app.user_ids', :users, true)")
+_SCOPE = "SELECT set_config('app.scope', %s, true), set_config('app.user_ids', %s, true)"
 
 _CONTENDED = {"40001", "40P01"}
 _DOWN_CLASSES = ("08", "53", "57", "58")
@@ -70,7 +70,21 @@ class Database:
 
     def for_users(self, *user_ids: UUID) -> AbstractContextManager[Session]:
         """A transaction that sees and writes rows of these users only, where a table has the `user_policy`."""
-        return self._transaction("users", "{" + ",".join(str(UUID(str(user_id))) for user_id in user_ids) + "}")
+        return self._transaction("users", _array(user_ids))
+
+    @contextmanager
+    def pipelined_for_users(self, *user_ids: UUID) -> Iterator[Session]:
+        """`for_users` for hot paths: what `driver` executes is sent at once, and waited for when its rows are asked.
+
+        The commit travels right behind the last statement. The error of a statement nobody asked is raised at the
+        end, as psycopg's.
+        """
+        with translated(), Session(self.engine, expire_on_commit=False) as session, session.begin():
+            connection = driver(session)
+            with connection.pipeline():
+                connection.execute(_SCOPE, ("users", _array(user_ids)))
+                yield session
+                connection.commit()
 
     def check(self) -> None:
         """`Unavailable` unless the database answers."""
@@ -84,8 +98,12 @@ class Database:
     @contextmanager
     def _transaction(self, scope: str, users: str) -> Iterator[Session]:
         with translated(), Session(self.engine, expire_on_commit=False) as session, session.begin():
-            session.execute(_SCOPE, {"scope": scope, "users": users})
+            driver(session).execute(_SCOPE, (scope, users))
             yield session
+
+
+def _array(user_ids: Sequence[UUID]) -> str:
+    return "{" + ",".join(str(UUID(str(user_id))) for user_id in user_ids) + "}"
 
 
 def driver(session: Session) -> psycopg.Connection:

@@ -7,7 +7,7 @@ spend. Nothing here reads or writes; the use case loads the wallets under lock a
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import date
-from typing import Protocol
+from typing import NamedTuple, Protocol
 
 from portfolio_service.domain.holds import buy_hold, protected_price
 from portfolio_service.domain.refusals import (
@@ -104,8 +104,7 @@ class Wallet:
         )
 
 
-@dataclass(frozen=True, slots=True)
-class Accepted:
+class Accepted(NamedTuple):
     """An order with its reservation: paise for a buy, units for a sell."""
 
     terms: Terms

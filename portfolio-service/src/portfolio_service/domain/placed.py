@@ -13,5 +13,6 @@ class Placed(NamedTuple):
     user_id: str
     account_id: str
     basket_id: str | None
+    journal_id: str
     created_at: datetime
     accepted: Accepted

@@ -4,18 +4,19 @@ from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from typing import Any, LiteralString
 
-import psycopg
 from sqlalchemy.orm import Session
+
+from saras_common.db import driver
 
 
 def run(session: Session, statement: LiteralString, *parameters: object) -> int:
     """Execute ``statement`` (``%s`` style) in the session's transaction; the number of rows it touched."""
-    return session.connection().exec_driver_sql(statement, parameters).rowcount
+    return driver(session).execute(statement, parameters).rowcount
 
 
 def rows_of(session: Session, statement: LiteralString, *parameters: object) -> Sequence[Any]:
     """The rows ``statement`` answers."""
-    return session.connection().exec_driver_sql(statement, parameters).all()
+    return driver(session).execute(statement, parameters).fetchall()
 
 
 @contextmanager
@@ -24,9 +25,7 @@ def streamed(session: Session) -> Iterator[None]:
 
     They must ask for no rows. What goes wrong with one of them is raised at the end.
     """
-    connection = session.connection().connection.driver_connection
-    assert isinstance(connection, psycopg.Connection)  # noqa: S101 - the only driver of this platform
-    with connection.pipeline():
+    with driver(session).pipeline():
         yield
 
 
@@ -36,7 +35,7 @@ def use_indexes(session: Session) -> None:
     A statement over arrays is planned once and kept. On a young database that plan would read whole tables, and go on
     doing so when they are large.
     """
-    rows_of(
+    run(
         session,
         "SELECT set_config('enable_seqscan', 'off', true), set_config('enable_hashjoin', 'off', true),"
         " set_config('enable_mergejoin', 'off', true)",

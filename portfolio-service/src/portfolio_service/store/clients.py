@@ -14,10 +14,11 @@ from saras_common.ids import NewId
 DEFAULT_ACCOUNT = "main"
 DEFAULT_PORTFOLIO = "Default"
 
-_LOCK = """
+LOCK = """
 SELECT user_id::text, account_id, status, kyc_status, default_portfolio_id::text, open_orders
 FROM clients WHERE user_id = ANY(%s::uuid[]) ORDER BY user_id FOR NO KEY UPDATE
 """
+"""The users' rows as `Wallet` takes them, locked until the transaction ends."""
 
 _ADD = """
 WITH made AS (
@@ -52,7 +53,7 @@ def lock_wallets(session: Session, user_ids: Iterable[str], now: datetime, new_i
 
 
 def _lock(session: Session, user_ids: Sequence[str]) -> dict[str, Wallet]:
-    return {row[0]: Wallet(*row) for row in rows_of(session, _LOCK, array(user_ids))}
+    return {row[0]: Wallet(*row) for row in rows_of(session, LOCK, array(user_ids))}
 
 
 def add_clients(session: Session, user_ids: Sequence[str], now: datetime, new_id: NewId) -> None:

@@ -23,7 +23,7 @@ WHERE owner_id = ANY(%s::uuid[]) AND account = 'cash' AND asset = 'INR'
 def add_entries(session: Session, entries: Sequence[Entry]) -> None:
     """Write whole journals in one statement; the trigger balances them and moves the balances.
 
-    An `IntegrityError` of ``balances_not_negative`` means that somebody has not got what was taken from him.
+    A `CheckViolation` of ``balances_not_negative`` means that somebody has not got what was taken from him.
     """
     if not entries:
         return

@@ -11,6 +11,7 @@ from sqlalchemy.orm import Session
 
 from portfolio_service.domain.views import OrderView
 from portfolio_service.models import OrderRow
+from portfolio_service.store.arrays import array, rows_of
 from saras_common.clock import rfc3339
 
 _COLUMNS = (
@@ -37,6 +38,13 @@ _COLUMNS = (
     OrderRow.timeline,
 )
 
+_VIEWS = """
+SELECT id, user_id, portfolio_id, instrument, side, order_type, product, quantity, price_paise, trigger_price_paise,
+    validity, status, status_reason, filled_quantity, filled_paise, charges, basket_id, batch_id, created_at,
+    updated_at, timeline
+FROM orders WHERE id = ANY(%s::uuid[])
+"""
+
 
 def _view(row: Any) -> OrderView:
     values = list(row)
@@ -50,8 +58,7 @@ def list_views(session: Session, order_ids: Sequence[str]) -> dict[str, OrderVie
     """Orders by id, whoever's the session may see."""
     if not order_ids:
         return {}
-    rows = session.execute(select(*_COLUMNS).where(OrderRow.id.in_([UUID(order_id) for order_id in order_ids])))
-    return {view.id: view for view in map(_view, rows)}
+    return {view.id: view for view in map(_view, rows_of(session, _VIEWS, array(order_ids)))}
 
 
 def list_page(

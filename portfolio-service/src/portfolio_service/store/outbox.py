@@ -1,11 +1,12 @@
 """Where the book's events go: its own outbox, in the transaction they tell of."""
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping, Sequence
+from typing import Any
 
 from sqlalchemy.orm import Session
 
 from portfolio_service.models import SCHEMA
-from saras_common.events import Event
+from saras_common.events import Event, pack_rows
 from saras_common.outbox import Outbox
 
 _OUTBOX = Outbox(SCHEMA)
@@ -14,6 +15,11 @@ _OUTBOX = Outbox(SCHEMA)
 def tell(session: Session, events: Iterable[Event]) -> None:
     """Publish ``events`` once the caller's transaction is committed."""
     _OUTBOX.add(session, events)
+
+
+def tell_rows(session: Session, cls: type[Event], rows: Sequence[Mapping[str, Any]]) -> None:
+    """`tell` for hot paths: events of one kind as plain mappings, complete."""
+    _OUTBOX.add_messages(session, list(pack_rows(cls, rows)))
 
 
 def waiting(session: Session) -> int:
