@@ -7,13 +7,18 @@ from datetime import timedelta
 from functools import partial
 
 from fastapi import FastAPI
+from pydantic import SecretStr
 
-from notification_service import consumer
+from notification_service import consumer, tasks
 from notification_service.api import routers
 from notification_service.domain.channels import Channel
+from notification_service.senders.gateways import Gateway
+from notification_service.senders.hooks import Webhooks
+from notification_service.senders.mail import FolderMail, SmtpMail
 from notification_service.settings import Settings
 from notification_service.upkeep import run_feed_upkeep
 from notification_service.usecases.context import Context, Rules
+from notification_service.usecases.delivering import PostRoom, Send
 from notification_service.usecases.feed import FeedReader
 from saras_common.auth import InternalTokens
 from saras_common.bus import connect_bus
@@ -49,15 +54,47 @@ def wire(settings: Settings, *, clock: Clock, new_id: NewId = new_id) -> Context
 
 def offered_channels(settings: Settings) -> frozenset[Channel]:
     """The channels this installation is set up for."""
-    configured = {
-        Channel.EMAIL: settings.smtp_host or settings.mail_folder,
+    configured = {Channel.EMAIL: settings.smtp_host or settings.mail_folder, **_gateways(settings)}
+    return frozenset({Channel.IN_APP, Channel.WEBHOOK, *(channel for channel, value in configured.items() if value)})
+
+
+def post_room(settings: Settings, clock: Clock, metrics: Metrics) -> PostRoom:
+    """The ways out of the house that this installation is set up for."""
+    senders: dict[Channel, Send] = {
+        Channel.WEBHOOK: Webhooks(
+            settings.webhook_key.get_secret_value().encode(), settings.allow_loopback, settings.send_timeout_s, clock
+        )
+    }
+    if settings.smtp_host is not None:
+        password = None if settings.smtp_password is None else settings.smtp_password.get_secret_value()
+        senders[Channel.EMAIL] = SmtpMail(
+            settings.smtp_host,
+            settings.smtp_port,
+            settings.smtp_security,
+            settings.smtp_user,
+            password,
+            settings.mail_from,
+            settings.send_timeout_s,
+        )
+    elif settings.mail_folder is not None:
+        senders[Channel.EMAIL] = FolderMail(settings.mail_folder, settings.mail_from)
+    for channel, template in _gateways(settings).items():
+        if template is not None:
+            senders[channel] = Gateway(channel, template.get_secret_value())
+    tried = metrics.counter(
+        "saras_notification_tries_total", "Tries of deliveries by channel and what became of them", ("channel", "state")
+    )
+    return PostRoom(senders, lambda channel, state: tried.labels(channel.value, state.value).inc())
+
+
+def _gateways(settings: Settings) -> dict[Channel, SecretStr | None]:
+    return {
         Channel.SMS: settings.sms_url,
         Channel.PUSH: settings.push_url,
         Channel.TELEGRAM: settings.telegram_url,
         Channel.WHATSAPP: settings.whatsapp_url,
         Channel.SLACK: settings.slack_url,
     }
-    return frozenset({Channel.IN_APP, Channel.WEBHOOK, *(channel for channel, value in configured.items() if value)})
 
 
 def create_app(
@@ -90,21 +127,38 @@ def create_app(
 
 
 def workers(
-    settings: Settings, *, clock: Clock | None = None, new_id: NewId = new_id, metrics: Metrics | None = None
+    settings: Settings,
+    *,
+    clock: Clock | None = None,
+    new_id: NewId = new_id,
+    metrics: Metrics | None = None,
+    publish: tasks.Publish | None = None,
 ) -> list[Worker]:
-    """The loops beside the API."""
-    context = wire(settings, clock=clock or SystemClock(), new_id=new_id)
+    """The loops beside the API: three consumers, the beat, the sending.
+
+    With ``publish`` the beat hands what is due to a task queue, and the sending loop is not for you.
+    """
+    clock, metrics = clock or SystemClock(), metrics or Metrics()
+    context = wire(settings, clock=clock, new_id=new_id)
     bus = connect_bus(settings.broker_url.get_secret_value())
-    news = Consumer(bus, "notification-service", context.database, consumer.news_handler(context))
-    market = Consumer(bus, "notification-service.market", context.database, consumer.market_handler(context))
-    feed = Consumer(bus, "notification-service.feed", context.database, consumer.feed_handler(), metrics=metrics)
-    keep_feed = timedelta(days=settings.feed_keep_days)
+
+    def consuming(queue: str, handle: consumer.Handler) -> Consumer:
+        return Consumer(bus, queue, context.database, handle, metrics=metrics)
+
+    news = consuming("notification-service", consumer.news_handler(context))
+    market = consuming("notification-service.market", consumer.market_handler(context))
+    feed = consuming("notification-service.feed", consumer.feed_handler())
+    inboxes = (news.inbox, market.inbox)
+    room = post_room(settings, clock, metrics)
     loops: dict[str, Loop] = {
         "consumer": news.run,
         "market": market.run,
         "feed": feed.run,
-        "feed-upkeep": partial(run_feed_upkeep, context, feed.inbox, keep_feed),
+        "feed-upkeep": partial(run_feed_upkeep, context, feed.inbox, timedelta(days=settings.feed_keep_days)),
+        "beat": partial(tasks.run_beat, context, new_id(), inboxes, publish, settings.poll_s),
     }
+    if publish is None:
+        loops["sending"] = partial(tasks.run_sending, context, room, settings.send_threads, settings.poll_s)
     last = _Last(len(loops), (bus.close, context.database.dispose))
     return [Worker(f"notification-service.{name}", last.after(run)) for name, run in loops.items()]
 

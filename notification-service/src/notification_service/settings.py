@@ -84,3 +84,8 @@ class Settings(ServiceSettings):
         description="How long a broken live stream can go on where it was",
     )
     keep_days: int = Field(default=365, ge=1, validation_alias="NOTIFY_KEEP_DAYS")
+
+    @property
+    def has_task_queue(self) -> bool:
+        """Whether deliveries travel by Celery: on RabbitMQ they do."""
+        return self.broker_url.get_secret_value().startswith("amqp")

@@ -29,7 +29,7 @@ class State(StrEnum):
 TRANSITIONS: Mapping[State, frozenset[State]] = MappingProxyType(
     {
         State.PENDING: frozenset({State.QUEUED, State.SENDING, State.FAILED}),
-        State.QUEUED: frozenset({State.QUEUED, State.SENDING, State.FAILED}),
+        State.QUEUED: frozenset({State.QUEUED, State.PENDING, State.SENDING, State.FAILED}),
         State.SENDING: frozenset({State.QUEUED, State.SENDING, State.SENT, State.PENDING, State.FAILED}),
         State.HELD: frozenset({State.DIGESTED}),
         State.SENT: frozenset(),

@@ -21,6 +21,12 @@ class Endpoint:
     port: int
     target: str
 
+    @property
+    def authority(self) -> str:
+        """Host and port as the Host header has them."""
+        host = f"[{self.host}]" if ":" in self.host else self.host
+        return host if self.port == (443 if self.is_https else 80) else f"{host}:{self.port}"
+
 
 def parse_endpoint(url: str, *, allow_loopback: bool) -> Endpoint:
     """``url`` taken apart; `RefusedEndpoint` unless it is plain https to a host. Nothing is resolved here.

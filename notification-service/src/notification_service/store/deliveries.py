@@ -2,7 +2,7 @@
 
 from collections.abc import Sequence
 from datetime import datetime, timedelta
-from typing import Any
+from typing import Any, NamedTuple
 from uuid import UUID
 
 from sqlalchemy import text
@@ -49,6 +49,10 @@ WHERE id IN (SELECT id FROM deliveries WHERE state IN ('PENDING', 'QUEUED', 'SEN
     ORDER BY next_at LIMIT :limit FOR UPDATE SKIP LOCKED)
 RETURNING id
 """)
+_RELEASE = text(
+    "UPDATE deliveries SET state = 'PENDING', next_at = :now, updated_at = :now"
+    " WHERE id = ANY (:ids) AND state = 'QUEUED'"
+)
 _RECORD = text("""
 UPDATE deliveries SET state = :state, next_at = :next_at, answer = :answer, updated_at = :now
 WHERE id = :id AND state = 'SENDING' AND attempts = :attempts
@@ -68,7 +72,7 @@ SELECT id, notification_id, user_id, channel FROM deliveries
 WHERE state = 'HELD' AND next_at <= :now ORDER BY user_id, channel, id LIMIT :limit FOR UPDATE SKIP LOCKED
 """)
 _DIGESTED = text("UPDATE deliveries SET state = 'DIGESTED', answer = :answer, updated_at = :now WHERE id = ANY (:ids)")
-_COUNT = text("SELECT channel, state, count(*) FROM deliveries GROUP BY channel, state")
+_COUNT_QUEUED = text("SELECT count(*) FROM deliveries WHERE state = 'QUEUED' AND next_at > :now")
 
 LegKey = tuple[UUID, str, UUID]
 """Notification, channel, target."""
@@ -122,6 +126,16 @@ def queue_due(session: Session, now: datetime, lease: timedelta, limit: int) -> 
     return list(session.scalars(_QUEUE, {"now": now, "lease": lease, "limit": limit}))
 
 
+def release(session: Session, ids: Sequence[UUID], now: datetime) -> None:
+    """Take back what could not be handed over."""
+    session.execute(_RELEASE, {"ids": list(ids), "now": now})
+
+
+def count_queued(session: Session, now: datetime) -> int:
+    """Handed over and not yet begun."""
+    return int(session.execute(_COUNT_QUEUED, {"now": now}).scalar_one())
+
+
 def record(
     session: Session, delivery: Delivery, *, state: State, next_at: datetime, answer: str, now: datetime
 ) -> bool:
@@ -148,19 +162,23 @@ def cancel(session: Session, target_id: UUID, answer: str, now: datetime) -> Non
     session.execute(_CANCEL, {"target_id": target_id, "answer": answer, "now": now})
 
 
-def lock_held(session: Session, now: datetime, limit: int) -> Sequence[Any]:
-    """Rows (id, notification_id, user_id, channel) whose digest is due, a user's and channel's together."""
-    return session.execute(_HELD, {"now": now, "limit": limit}).all()
+class Held(NamedTuple):
+    """A delivery that waits for its digest."""
+
+    id: UUID
+    notification_id: UUID
+    user_id: UUID
+    channel: str
+
+
+def lock_held(session: Session, now: datetime, limit: int) -> list[Held]:
+    """Those whose digest is due, a user's and channel's together."""
+    return [Held(*row) for row in session.execute(_HELD, {"now": now, "limit": limit})]
 
 
 def mark_digested(session: Session, ids: Sequence[UUID], digest_id: UUID, now: datetime) -> None:
     """They went out with the digest of that id."""
     session.execute(_DIGESTED, {"ids": list(ids), "answer": f"in digest {digest_id}", "now": now})
-
-
-def count_by_state(session: Session) -> dict[tuple[str, str], int]:
-    """How many there are by channel and state."""
-    return {(row[0], row[1]): row[2] for row in session.execute(_COUNT)}
 
 
 def _delivery(row: Any) -> Delivery:

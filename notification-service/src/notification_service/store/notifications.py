@@ -92,10 +92,7 @@ def lock_by_source(session: Session, keys: Sequence[tuple[UUID, str]]) -> dict[t
     parameters = {"users": [key[0] for key in keys], "sources": [key[1] for key in keys]}
     rows = session.execute(_LOCK, parameters).all()
     return {
-        (row.user_id, row.source): Told(
-            row.id, row.user_id, Kind(row.kind), row.source, row.count, row.data, row.in_app
-        )
-        for row in rows
+        (row.user_id, row.source): Told(row[0], row[1], Kind(row[2]), row[3], row[4], row[5], row[6]) for row in rows
     }
 
 

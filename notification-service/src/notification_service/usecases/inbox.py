@@ -2,6 +2,7 @@
 
 from uuid import UUID
 
+from notification_service.domain.preferences import STANDARD, Preferences
 from notification_service.domain.views import DeliveryView, Notification
 from notification_service.store import deliveries, notifications, preferences
 from notification_service.usecases.context import Context
@@ -34,5 +35,5 @@ def list_deliveries(context: Context, user_id: UUID, notification_id: UUID) -> l
         return deliveries.list_of(session, user_id, notification_id)
 
 
-def _language(found: dict[UUID, preferences.Preferences], user_id: UUID) -> str:
-    return found.get(user_id, preferences.STANDARD).language
+def _language(found: dict[UUID, Preferences], user_id: UUID) -> str:
+    return found.get(user_id, STANDARD).language
