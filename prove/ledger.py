@@ -35,6 +35,7 @@ class LedgerBook(Book):
         self._positions: dict[ShelfKey, Position] = {}
         self._lots: dict[str, tuple[ShelfKey, Lot]] = {}
         self._balances: dict[tuple[str, str, str], int] = defaultdict(int)
+        self._caps: dict[str, int] = {}
         self._wrong: list[str] = []
 
     # --- what comes in
@@ -44,6 +45,7 @@ class LedgerBook(Book):
             return
         super().take(order)
         shelf = ShelfKey(str(order.user_id), "main", order.instrument, order.product)
+        self._caps[str(order.order_id)] = order.price_paise or order.cap_price_paise or 0
         made = Order(
             str(order.order_id), order.account_id, shelf, order.side, order.quantity, Status.ACCEPTED, None, 0, 0,
             [0] * 7, 0, 0, None, None, None,
@@ -55,7 +57,7 @@ class LedgerBook(Book):
             self._hold_shares(order, made)
 
     def _hold_cash(self, order: OrderAccepted, made: Order) -> None:
-        cap = order.price_paise or order.cap_price_paise or 0
+        cap = self._caps[made.id]
         exchange = order.instrument.partition(":")[0]
         made.hold_paise = holds.buy_hold(exchange, order.product, order.quantity, cap, trading_day(order.at))
         amount = made.hold_paise
@@ -114,6 +116,8 @@ class LedgerBook(Book):
         if book.debts:
             book.settle_debts({debt.user_id: self._balances[debt.user_id, CASH, CASH_ASSET] for debt in book.debts})
         self._enter(book.entries)
+        for order in {each.order_id for each in book.entries if each.order_id}:
+            self._check_hold(self._orders[order])
         if book.unclaimed:
             self._wrong.append(f"ledger: {book.unclaimed} allocations no order could take")
         if book.shortfall_paise:
@@ -128,10 +132,19 @@ class LedgerBook(Book):
             sums[entry.journal_id, entry.asset] += entry.amount
             self._balances[entry.owner_id, entry.account, entry.asset] += entry.amount
         self._wrong += [f"ledger: a journal leaves {left} of {asset}" for (_, asset), left in sums.items() if left]
+        self._wrong += [
+            f"ledger: {entry.amount} short of {entry.asset}" for entry in entries if entry.kind == "shortfall"
+        ]
         for entry in entries:
             left = self._balances[entry.owner_id, entry.account, entry.asset]
             if left < 0 and entry.account in USER_ACCOUNTS:
                 self._wrong.append(f"ledger: {entry.account} of a user is {left} of {entry.asset}")
+
+    def _check_hold(self, order: Order) -> None:
+        """What may still be bought is still held for."""
+        left = (order.quantity - order.filled_quantity) * self._caps[order.id]
+        if order.side == "BUY" and not order.status.is_terminal and order.hold_paise < left:
+            self._wrong.append(f"ledger: {order.hold_paise} held for what may cost {left}")
 
     def check_end(self) -> list[str]:
         """Everything ended: nothing is held, every order stands as it was told, positions are the ledger's."""

@@ -37,7 +37,7 @@ class Fault:
     accepted: bool = True
     fails_reading: bool = False
     stale: bool = False
-    """Orders are shown as they were read before."""
+    """Orders are shown as they were one reading before the last."""
     rejected_later: bool = False
     fill_part: tuple[int, int] | None = None
     """Numerator and denominator of what fills at once; the rest stays open."""
@@ -86,6 +86,7 @@ class PaperBroker:
         self.on_guarded: Callable[[str], None] = lambda _name: None
         """Told between the guard's yes and the call: where a process may be stopped for longer than its lease."""
         self._shown: dict[str, BookOrder] = {}
+        self._shown_before: dict[str, BookOrder] = {}
         self._trades = 0
         self._dp: set[tuple[str, object]] = set()
 
@@ -173,8 +174,8 @@ class PaperBroker:
         now = self._clock.now()
         rows = {paper.order_id: _row(paper) for paper in self.book.values() if paper.shows_at <= now}
         if fault.stale:
-            return [self._shown.get(order_id, row) for order_id, row in rows.items()]
-        self._shown = rows
+            return [self._shown_before.get(order_id, row) for order_id, row in rows.items()]
+        self._shown_before, self._shown = self._shown, rows
         return list(rows.values())
 
     def trades(self) -> list[Trade]:

@@ -19,14 +19,17 @@ from trade_executor.testing.world import TERMINAL, World
 # --- row by row
 
 
-def breaks_of(changes: Sequence[Change]) -> list[str]:
-    """What a transaction wrote that may never be written: states that go back, figures that fall, facts that change."""
-    return [
+def breaks_of(database: MemoryDatabase, changes: Sequence[Change]) -> list[str]:
+    """What a transaction wrote that may never be written: states that go back, figures that fall, unfair shares."""
+    wrong = [
         f"{change.table}: {what}"
         for change in changes
         if change.before is not None and change.table in _WATCHED
         for what in _WATCHED[change.table](change.before, change.after)
     ]
+    for block_id in {change.key for change in changes if change.table == "shares"}:
+        wrong += _sharing(database, database.table("blocks")[block_id])
+    return wrong
 
 
 def _intent(before: Intent, after: Intent) -> Iterator[str]:
@@ -103,7 +106,7 @@ def check_end(
             wrong.append("certificate: the chain is broken")
         previous = document["hash"]
     for block in database.table("blocks").values():
-        wrong += _sharing(database, block)
+        wrong += _one_price(database, block)
     if not late:
         wrong += _nothing_extra(world, database)
     return wrong
@@ -153,27 +156,31 @@ def _prices(world: World, orders: Sequence[OrderAccepted]) -> Iterator[str]:
 
 
 def _sharing(database: MemoryDatabase, block: Block) -> Iterator[str]:
-    """One price for all, nobody beyond the demand or a lot from the exact share, clients before the house."""
+    """Every lot is somebody's; nobody is beyond the demand or a lot from the exact share; clients before the house."""
     shares, statement = database.table("shares")[block.id], database.table("statements")[block.id]
-    lots, wanted, values = shares.allocated.tolist(), statement.wanted.tolist(), shares.value_paise.tolist()
+    lots, wanted, house = shares.allocated.tolist(), statement.wanted.tolist(), statement.house.tolist()
     if sum(lots) + block.suspense_quantity != block.filled:
         yield f"{sum(lots)} lots and {block.suspense_quantity} in suspense of {block.filled} filled"
     if any(got > want for got, want in zip(lots, wanted, strict=True)):
         yield "somebody got more than was asked"
-    if block.state is BlockState.DONE and block.filled:
-        for got, value in zip(lots, values, strict=True):
-            if abs(value * block.filled - block.value_paise * got) >= block.filled:
-                yield f"{value} for {got} lots of {block.value_paise} for {block.filled}"
-    house = statement.house.tolist()
-    if not shares.flags.any():
-        if not any(house):
-            whole = sum(wanted)
-            if any(abs(got * whole - sum(lots) * want) >= whole for got, want in zip(lots, wanted, strict=True)):
-                yield f"shares {lots} of {wanted} are a lot from exact"
-        elif any(got for got, mine in zip(lots, house, strict=True) if mine) and any(
-            got < want for got, want, mine in zip(lots, wanted, house, strict=True) if not mine
-        ):
-            yield "the house got lots before its clients were whole"
+    if shares.flags.any():
+        return
+    clients = [pair for pair, mine in zip(zip(lots, wanted, strict=True), house, strict=True) if not mine]
+    whole, filled = sum(want for _, want in clients), sum(got for got, _ in clients)
+    if any(abs(got * whole - filled * want) >= whole for got, want in clients):
+        yield f"shares {lots} of {wanted} are a lot from exact"
+    if filled < min(whole, sum(lots)):
+        yield "the house got lots before its clients were whole"
+
+
+def _one_price(database: MemoryDatabase, block: Block) -> Iterator[str]:
+    """Everybody in a block that has ended paid its average, to the paisa."""
+    shares = database.table("shares")[block.id]
+    if block.state is not BlockState.DONE or not block.filled:
+        return
+    for got, value in zip(shares.allocated.tolist(), shares.value_paise.tolist(), strict=True):
+        if abs(value * block.filled - block.value_paise * got) >= block.filled:
+            yield f"{value} for {got} lots of {block.value_paise} for {block.filled}"
 
 
 def _nothing_extra(world: World, database: MemoryDatabase) -> Iterator[str]:

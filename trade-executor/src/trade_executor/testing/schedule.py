@@ -12,7 +12,7 @@ from datetime import UTC, datetime, timedelta
 
 from saras_common.clock import ManualClock
 from saras_common.errors import Unavailable
-from saras_common.events import OrderAccepted, Side
+from saras_common.events import Event, OrderAccepted, OrderProgressed
 from trade_executor.broker import Answer, Because, Outcome
 from trade_executor.engine.leader import Leader
 from trade_executor.failpoints import NAMES
@@ -20,12 +20,11 @@ from trade_executor.paper import Fault
 from trade_executor.store import Store
 from trade_executor.store.memory import MemoryDatabase
 from trade_executor.testing.invariants import breaks_of, check_end
+from trade_executor.testing.orders import INSTRUMENTS, chance, draw_dozen, draw_orders, draw_resting
 from trade_executor.testing.world import TERMINAL, Book, World, in_memory
 from trade_executor.usecases import control
 
 START = datetime(2026, 3, 2, 5, 0, tzinfo=UTC)
-INSTRUMENTS = ("NSE:INFY", "NSE:TCS")
-SIDES: tuple[Side, ...] = ("BUY", "BUY", "SELL")
 LONG_PAUSE_S = 30.0
 """Stops before the last check may outlast everything."""
 
@@ -43,6 +42,10 @@ FEWEST_MOMENTS, MOST_MOMENTS = 3, 9
 
 EARLY_S, LATE_S = 8.0, 95.0
 """Orders hidden longer than absence takes are a world of their own: the excess goes to suspense there."""
+
+AROUND_THE_SEND = ("after_sending_committed", "before_send", "call", "after_send", "before_answer_committed")
+AROUND_COMMITS = ("before commit", "after commit")
+"""Where a crash does most harm; beside them every named place has its turn."""
 
 UNSURE = Answer(Outcome.UNKNOWN, message="no answer")
 
@@ -66,6 +69,8 @@ class Schedule:
         self.world: World = in_memory(self._clock, self._database, book)
         self._standby: Leader = self.world.new_leader()
         self._orders: list[OrderAccepted] = []
+        self._never: list[OrderAccepted] = []
+        """Orders that may not fill: cancelled before they came."""
         self._acting: Leader | None = None
         self._stopped: Leader | None = None
         self._crash_at: str | None = None
@@ -78,7 +83,7 @@ class Schedule:
         self._arm()
 
     def _chance(self, percent: int) -> bool:
-        return self.random.randrange(100) < percent
+        return chance(self.random, percent)
 
     # --- playing
 
@@ -89,6 +94,11 @@ class Schedule:
                 self._moment()
                 self._pass(self.random.choice((0.2, 1.0, 3.0, 11.0)))
             self._calm()
+            self._wrong += [
+                f"order {order.order_id} was cancelled before it came and filled"
+                for order in self._never
+                if self.world.line(order).filled
+            ]
             self._wrong += check_end(
                 self.world, self._database, self._orders, INSTRUMENTS, sent_at=self._sent_at, late=self.late
             )
@@ -102,8 +112,9 @@ class Schedule:
         self.world.broker.on_guarded = self._guarded
         self._database.before_commit = self._before_commit
         self._database.after_commit = self._after_commit
-        self._database.on_changes = lambda changes: self._wrong.extend(breaks_of(changes))
+        self._database.on_changes = lambda changes: self._wrong.extend(breaks_of(self._database, changes))
         self.world.again = lambda: self._chance(5)
+        self.world.later = lambda event: _may_wait(event) and self._chance(10)
 
     def _moment(self) -> None:
         """One thing happens."""
@@ -121,32 +132,25 @@ class Schedule:
                 self._step_clock,
                 self._change_hands,
                 self._redeliver,
+                self._place_a_dozen,
+                self._trickle,
             ),
-            weights=(6, 3, 5, 2, 4, 6, 2, 0.5, 0.5, 0.5, 1, 1),
+            weights=(6, 3, 5, 3, 5, 6, 2, 0.5, 0.7, 0.5, 1, 1, 0.3, 1),
         )[0]
         what()
 
     def _place_orders(self) -> None:
-        draw = self.random
-        fresh = []
-        for _ in range(draw.randint(1, 4)):
-            instrument = draw.choice(INSTRUMENTS)
-            fields: dict[str, object] = {"product": draw.choice(("CNC", "MIS")), "validity": "DAY"}
-            if self._chance(30):
-                price = self.world.broker.prices[instrument] + draw.choice((-500, 0, 500))
-                fields |= {"order_type": "LIMIT", "price_paise": price}
-            if self._chance(10):
-                fields["validity"] = "IOC"
-            if self._chance(10):
-                fields["house"] = True
-            if self._chance(30) and self._orders:
-                fields["user_id"] = draw.choice(self._orders).user_id
-            side: Side = draw.choice(SIDES)
-            fresh.append(self.world.order(draw.choice((1, 3, 10, 77)), side=side, instrument=instrument, **fields))
+        fresh = draw_orders(self.random, self.world, self._orders)
+        self._take(fresh)
+        self._try(lambda: self.world.take(*fresh[: self.random.randint(0, len(fresh))]))
+
+    def _place_a_dozen(self) -> None:
+        self._take(draw_dozen(self.world))
+
+    def _take(self, fresh: list[OrderAccepted]) -> None:
         self._orders += fresh
         self.met["orders"] += len(fresh)
         self._try(lambda: self.world.take(*fresh))
-        self._try(lambda: self.world.take(*fresh[: draw.randint(0, len(fresh))]))
 
     def _cancel_some(self) -> None:
         draw = self.random
@@ -155,6 +159,9 @@ class Schedule:
             self._try(lambda: self.world.cancel(*gone))
         if self._chance(30):
             early = self.world.order(draw.choice((2, 9)))
+            self._never.append(early)
+            self.met["orders"] += 1
+            self.met["cancellations that overtook their order"] += 1
             self._try(lambda: self.world.cancel(early))
             self._orders.append(early)
             self._try(lambda: self.world.take(early))
@@ -181,38 +188,56 @@ class Schedule:
 
     def _fault_other(self) -> None:
         draw = self.random
-        call = draw.choice(("modify", "cancel", "orders", "trades", "order_trades", "balances"))
+        call = draw.choice(("modify", "cancel", "orders", "orders", "trades", "order_trades", "balances"))
         self.met[f"{call} answered wrongly"] += 1
+        waiting = self.world.broker.faults.setdefault(call, [])
         if call in {"modify", "cancel"}:
-            fault = Fault(answer=UNSURE, accepted=self._chance(50))
+            waiting += [Fault(answer=UNSURE, accepted=self._chance(50))] * draw.randint(1, 2)
+        elif call == "orders" and self._chance(70):
+            waiting += [Fault(), Fault(stale=True)] * draw.randint(1, 4)
         else:
-            fault = Fault(stale=True) if call == "orders" and self._chance(50) else Fault(fails_reading=True)
-        self.world.broker.faults.setdefault(call, []).extend([fault] * draw.randint(1, 2))
+            waiting += [Fault(fails_reading=True)] * draw.randint(1, 2)
 
     def _market_moves(self) -> None:
         draw, broker = self.random, self.world.broker
         if self._chance(40):
             instrument = draw.choice(INSTRUMENTS)
-            jump = 8_000 if self._chance(10) else 800
+            jump = 12_000 if self._chance(40) else 800
             broker.set_price(instrument, broker.prices[instrument] + draw.randint(-jump, jump))
             self._tell_marks()
+        if self._chance(30):  # the order book lags behind its own news
+            broker.faults.setdefault("orders", [])[:0] = [Fault(), Fault(stale=True)]
+        self._fill_some((1, 2, 5, 30))
+
+    def _trickle(self) -> None:
+        """Orders that rest share a block, and it fills lot by lot."""
+        self._take(draw_resting(self.random, self.world))
+        self._pass(11.0)
+        for _ in range(10):
+            self._fill_some((1, 1, 2))
+            self._pass(0.5)
+
+    def _fill_some(self, lots: tuple[int, ...]) -> None:
+        draw, broker = self.random, self.world.broker
         for order in list(broker.book.values()):
-            if self._chance(50) and order.status == "OPEN":
+            if order.status == "OPEN" and self._chance(60):
                 better = draw.randint(0, 40) * (-1 if order.order.side == "BUY" else 1)
-                broker.fill(order.order_id, draw.randint(1, 30), order.price_paise + better)
+                broker.fill(order.order_id, draw.choice(lots), order.price_paise + better)
 
     def _tell_marks(self) -> None:
         self._database.table("marks").update(self.world.broker.prices)
 
     def _redeliver(self) -> None:
-        """The bus delivers old events to the book again."""
+        """The bus delivers old events again, to the book and to the executor."""
         told = self.world.told
+        if self._orders:
+            self._try(lambda: self.world.take(*self.random.sample(self._orders, 1)))
         for event in self.random.sample(told, min(3, len(told))):
             self.met["events delivered again"] += 1
             self.world.book.apply(event)
 
     def _crash_soon(self) -> None:
-        self._crash_at = self.random.choice((*NAMES, "call", "before commit", "after commit"))
+        self._crash_at = self.random.choice(self.random.choice((NAMES, AROUND_THE_SEND, AROUND_COMMITS)))
 
     def _pause_soon(self) -> None:
         self._pause_s = self.random.uniform(1.0, LONG_PAUSE_S)
@@ -361,6 +386,11 @@ class Schedule:
             if all(line.status in TERMINAL for line in self.world.book.lines.values()) and not self.late:
                 break
         self._pass(3.0)
+
+
+def _may_wait(event: Event) -> bool:
+    """News of a state that ends nothing may be overtaken: other processes of ours tell it."""
+    return isinstance(event, OrderProgressed) and event.status in {"QUEUED", "WORKING"}
 
 
 def play(seed: int) -> list[str]:

@@ -146,6 +146,9 @@ class World:
         self.book = book or Book()
         self.again: Callable[[], bool] = lambda: False
         """Whether the bus delivers an event once more."""
+        self.later: Callable[[Event], bool] = lambda _event: False
+        """Whether an event is overtaken by those after it."""
+        self._waiting: list[Event] = []
         self.instrument_of: dict[UUID, str] = {}
         self.failpoint: Failpoint = nothing
         self.leader = self.new_leader()
@@ -230,7 +233,11 @@ class World:
     def hear(self) -> bool:
         """The book takes in what it was told, and answers what it was asked; whether it answered."""
         answered = False
-        for event in self._drain():
+        fresh = list(self._drain())
+        overtaken = [event for event in fresh if self.later(event)]
+        delivered = [event for event in fresh if event not in overtaken] + self._waiting
+        self._waiting = overtaken
+        for event in delivered:
             self.told.append(event)
             self.book.apply(event)
             if self.again():
