@@ -9,7 +9,7 @@ missing=()
 [ -x /usr/lib/rabbitmq/bin/rabbitmq-server ] || missing+=(rabbitmq-server)
 command -v redis-server >/dev/null || missing+=(redis-server)
 command -v wrk >/dev/null || missing+=(wrk)
-command -v chromium >/dev/null || missing+=(chromium fonts-dejavu-core)
+command -v chromium >/dev/null || command -v google-chrome >/dev/null || missing+=(chromium fonts-dejavu-core)
 if [ ${#missing[@]} -eq 0 ]; then
     echo "RabbitMQ, Redis, wrk and Chromium are installed."
     exit 0
