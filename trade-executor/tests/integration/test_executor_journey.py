@@ -1,5 +1,7 @@
 """Orders to fills and back on both stores: the same scenarios, the same books."""
 
+import pytest
+
 from trade_executor.broker import Answer, Because, Outcome
 from trade_executor.core.certificates import verify
 from trade_executor.domain import IntentState
@@ -324,3 +326,20 @@ def test_certificates_chain_and_verify(both_worlds):
     assert documents[1]["previous_hash"] == documents[0]["hash"]
     forged = {**documents[0], "result": {**documents[0]["result"], "allocated": [31, 20, 10]}}
     assert "allocated" in verify(forged)
+
+
+@pytest.mark.parametrize("resting", [1, 2, 3, 5])
+def test_resting_orders_do_not_keep_a_reconciliation_from_its_readings(world, resting):
+    prices = [140_000 + 500 * number for number in range(resting)]
+    orders = [world.order(order_type="LIMIT", price_paise=price) for price in prices]
+    world.take(*orders)
+    world.run(15)
+    assert world.statuses(*orders) == ["WORKING"] * resting
+    with world.transactions() as store:
+        before = store.find_last_reconciliation("main")
+        store.request_reconciliation("main")
+    world.run(5)
+    with world.transactions() as store:
+        after = store.find_last_reconciliation("main")
+    assert after is not None
+    assert before is None or after.id != before.id

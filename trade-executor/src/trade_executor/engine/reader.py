@@ -11,10 +11,6 @@ from trade_executor.usecases import following
 
 T = TypeVar("T")
 
-FEW = 2
-"""So many orders' trades are read one by one; more, and the whole trade book is."""
-
-
 class Throttled(Exception):
     """No reading fits into this second."""
 
@@ -113,8 +109,9 @@ class Reader:
         return bool(news)
 
     def _read_trades(self, broker: Broker, order_ids: list[str]) -> list[Trade]:
-        if len(order_ids) <= FEW:
-            return [trade for name in order_ids for trade in self.call(lambda name=name: broker.order_trades(name))]  # type: ignore[misc] # bound per turn
+        """The trades of one order by themselves, of several from the whole book: one request, however many there are."""
+        if len(order_ids) == 1:
+            return self.call(lambda: broker.order_trades(order_ids[0]))
         return self.call(broker.trades)
 
     def _meet(self, broker: Broker, strangers: list[BookOrder]) -> bool:
