@@ -11,6 +11,7 @@ from trade_executor.usecases import following
 
 T = TypeVar("T")
 
+
 class Throttled(Exception):
     """No reading fits into this second."""
 
@@ -109,7 +110,7 @@ class Reader:
         return bool(news)
 
     def _read_trades(self, broker: Broker, order_ids: list[str]) -> list[Trade]:
-        """The trades of one order by themselves, of several from the whole book: one request, however many there are."""
+        """One order's trades by themselves, several orders' from the whole trade book: one request either way."""
         if len(order_ids) == 1:
             return self.call(lambda: broker.order_trades(order_ids[0]))
         return self.call(broker.trades)
