@@ -90,7 +90,8 @@ def drawdown(history: PortfolioHistory) -> go.Figure:
         recovered = deepest.dates["recovered_on"][0]
         ending = "not recovered yet" if np.isnat(recovered) else f"recovered {_day(recovered)}"
         figure.add_annotation(
-            x=str(trough), y=float(deepest.values[0]), ax=0, ay=40, arrowcolor=GREY, xanchor=_anchor(history.days, trough),
+            x=str(trough), y=float(deepest.values[0]), ax=0, ay=40, arrowcolor=GREY,
+            xanchor=_anchor(history.days, trough),
             text=f"<b>{deepest.values[0]:.1%}</b> · high {_day(deepest.dates['peak_on'][0])} · {ending}",
         )  # fmt: skip
     return figure

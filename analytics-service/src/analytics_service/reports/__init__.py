@@ -1,154 +1,65 @@
-"""Reports to take away: CSV for spreadsheets, PDF for people. Money comes as whole paise and is never a float."""
+"""Reports to take away: CSV for spreadsheets, PDF for people.
 
-from collections.abc import Sequence
-from dataclasses import dataclass
-from datetime import date, datetime
+``build(name, data)`` is all there is to call. reportlab is imported by the first PDF, not by this package.
+"""
 
-from analytics_service.domain.figures import Figure
-from analytics_service.domain.tax import ClosedLot, OpenLot
+from analytics_service.reports.data import (
+    CashRow,
+    Document,
+    Person,
+    PnlRow,
+    PositionRow,
+    ReportData,
+    TradeRow,
+)
 
-NAMES = ("positions", "pnl_summary", "trades", "tax_lots", "contract_note", "monthly_statement")
+CSV_NAMES = ("positions", "pnl_summary", "trades", "tax_lots")
+PDF_NAMES = ("contract_note", "monthly_statement")
+NAMES = (*CSV_NAMES, *PDF_NAMES)
 
-
-@dataclass(frozen=True, slots=True)
-class Document:
-    """A finished report."""
-
-    filename: str
-    """``positions_YYYYMMDD.csv``, ``monthly_statement_YYYYMM.pdf`` …"""
-    media_type: str
-    content: bytes
-
-
-@dataclass(frozen=True, slots=True)
-class Person:
-    """Whom a PDF is addressed to. ``client_id`` is what the document shows of the user's id."""
-
-    client_id: str
-    full_name: str
-    email: str
-    masked_pan: str = ""
-
-
-@dataclass(frozen=True, slots=True)
-class PositionRow:
-    """One running position at the close. ``cost_paise`` has the sign of ``quantity``."""
-
-    user_id: str
-    portfolio: str
-    instrument: str
-    product: str
-    sector: str
-    quantity: int
-    cost_paise: int
-    last_price_paise: int | None
-    """``None`` when there is no mark: value and unrealised stay empty."""
-    realised_paise: int
-
-    @property
-    def value_paise(self) -> int | None:
-        return None if self.last_price_paise is None else self.quantity * self.last_price_paise
-
-    @property
-    def unrealised_paise(self) -> int | None:
-        return None if self.value_paise is None else self.value_paise - self.cost_paise
-
-
-@dataclass(frozen=True, slots=True)
-class PnlRow:
-    """Profit of one user's instrument up to the day, with what was traded."""
-
-    user_id: str
-    portfolio: str
-    instrument: str
-    realised_paise: int
-    unrealised_paise: int | None
-    charges_paise: int
-    buy_quantity: int
-    buy_value_paise: int
-    sell_quantity: int
-    sell_value_paise: int
-    trades: int
-
-
-@dataclass(frozen=True, slots=True)
-class TradeRow:
-    """One stored execution. Charges of the order it belongs to are shared over its trades by the caller."""
-
-    user_id: str
-    portfolio: str
-    trade_id: str
-    order_id: str
-    instrument: str
-    side: str
-    product: str
-    quantity: int
-    price_paise: int
-    value_paise: int
-    traded_at: datetime
-    settles_on: date
-    counterparty: str
-    source: str
-    brokerage_paise: int = 0
-    stt_paise: int = 0
-    exchange_paise: int = 0
-    sebi_paise: int = 0
-    stamp_duty_paise: int = 0
-    gst_paise: int = 0
-    dp_paise: int = 0
-
-    @property
-    def charges_paise(self) -> int:
-        return (
-            self.brokerage_paise + self.stt_paise + self.exchange_paise + self.sebi_paise
-            + self.stamp_duty_paise + self.gst_paise + self.dp_paise
-        )  # fmt: skip
-
-
-@dataclass(frozen=True, slots=True)
-class CashRow:
-    """One movement of cash: ``amount_paise`` > 0 in, < 0 out; ``balance_paise`` after it."""
-
-    on: date
-    description: str
-    amount_paise: int
-    balance_paise: int
-
-
-@dataclass(frozen=True, slots=True)
-class ReportData:
-    """What the reports are made of; each takes the parts it names and ignores the rest.
-
-    positions: ``positions`` · pnl_summary: ``pnl`` · trades, contract_note: ``trades`` (the note: of one user and day)
-    · tax_lots: ``closed_lots``, ``open_lots`` keyed by user · monthly_statement: opening and closing, ``cash``,
-    ``positions``, ``trades``, ``figures``.
-    """
-
-    on: date
-    """The day the report is of; the last day of the month for the statement."""
-    generated_at: datetime
-    person: Person | None = None
-    """Required by the PDFs."""
-    positions: Sequence[PositionRow] = ()
-    pnl: Sequence[PnlRow] = ()
-    trades: Sequence[TradeRow] = ()
-    closed_lots: Sequence[tuple[str, ClosedLot]] = ()
-    """``(user_id, lot)``."""
-    open_lots: Sequence[tuple[str, OpenLot]] = ()
-    cash: Sequence[CashRow] = ()
-    opening_cash_paise: int = 0
-    closing_cash_paise: int = 0
-    opening_value_paise: int | None = None
-    """Cash and holdings at the end of the month before; ``None`` when it was not valued."""
-    closing_value_paise: int | None = None
-    figures: Sequence[tuple[str, Figure]] = ()
-    """``(label, figure)`` in the order to show them."""
+__all__ = [
+    "CSV_NAMES",
+    "NAMES",
+    "PDF_NAMES",
+    "CashRow",
+    "Document",
+    "Person",
+    "PnlRow",
+    "PositionRow",
+    "ReportData",
+    "TradeRow",
+    "build",
+]
 
 
 def build(name: str, data: ReportData, *, password: str = "") -> Document:
     """The report ``name`` (one of `NAMES`, else `KeyError`). ``password`` encrypts a PDF (AES-256), empty does not.
 
-    The same data give the same bytes (but for an encrypted PDF). ``ValueError`` when a PDF has no ``person`` or a
-    contract note's trades are of several users.
+    The same data give the same bytes, but for an encrypted PDF. ``ValueError`` when a PDF has no ``person``, or a
+    contract note's trades are of several users or days.
     """
-    raise NotImplementedError
+    if name in PDF_NAMES:
+        return _pdf(name, data, password)
+    from analytics_service.reports import sheets
+
+    writers = {
+        "positions": sheets.positions,
+        "pnl_summary": sheets.pnl_summary,
+        "trades": sheets.trades,
+        "tax_lots": sheets.tax_lots,
+    }
+    return Document(f"{name}_{data.on:%Y%m%d}.csv", "text/csv; charset=utf-8", writers[name](data))
+
+
+def _pdf(name: str, data: ReportData, password: str) -> Document:
+    from analytics_service.reports.contract_note import contract_note
+    from analytics_service.reports.pdf import encrypted
+    from analytics_service.reports.statement import monthly_statement
+
+    if data.person is None:
+        raise ValueError("a PDF is addressed to a person")
+    if name == "contract_note":
+        filename, content = f"{name}_{data.on:%Y%m%d}.pdf", contract_note(data, data.person)
+    else:
+        filename, content = f"{name}_{data.on:%Y%m}.pdf", monthly_statement(data, data.person)
+    return Document(filename, "application/pdf", encrypted(content, password) if password else content)

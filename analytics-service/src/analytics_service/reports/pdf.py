@@ -1,0 +1,145 @@
+"""The PDFs' paper: page, type, tables, footer, password."""
+
+import io
+from collections.abc import Iterable, Sequence
+from datetime import datetime
+from functools import partial
+from html import escape
+from typing import Any
+from zoneinfo import ZoneInfo
+
+from reportlab.lib import colors
+from reportlab.lib.enums import TA_LEFT
+from reportlab.lib.pagesizes import A4, landscape
+from reportlab.lib.styles import ParagraphStyle
+from reportlab.lib.units import mm
+from reportlab.pdfgen.canvas import Canvas
+from reportlab.platypus import Flowable, LongTable, Paragraph, SimpleDocTemplate, Spacer, TableStyle
+
+from analytics_service.domain.rupees import grouped
+from analytics_service.reports.data import Person
+
+INDIA = ZoneInfo("Asia/Kolkata")
+INK, GREY, RULE, BAND = (colors.HexColor(code) for code in ("#1F2A37", "#5B6470", "#B9C0C8", "#F2F5F8"))
+_MARGIN = 14 * mm
+TITLE = ParagraphStyle("title", fontName="Helvetica-Bold", fontSize=17, leading=21, textColor=INK)
+HEADING = ParagraphStyle(
+    "heading", fontName="Helvetica-Bold", fontSize=11, leading=14, textColor=INK, spaceBefore=10, spaceAfter=4
+)
+BODY = ParagraphStyle("body", fontName="Helvetica", fontSize=9, leading=12.5, textColor=INK, alignment=TA_LEFT)
+SMALL = ParagraphStyle("small", parent=BODY, fontSize=7.5, leading=9.5, textColor=GREY)
+
+
+def printable(text: str) -> str:
+    """What the PDF's built-in fonts can show: Western European letters; a question mark for any other."""
+    return text.encode("cp1252", errors="replace").decode("cp1252")
+
+
+def paragraph(text: str, style: ParagraphStyle = BODY) -> Paragraph:
+    """``text`` as it stands: nothing in it is markup."""
+    return Paragraph(escape(printable(text)), style)
+
+
+def amount(paise: int | None) -> str:
+    """Rupees grouped the Indian way; a dash when unknown."""
+    return "–" if paise is None else grouped(paise)
+
+
+def local(at: datetime) -> str:
+    """Date and time in India."""
+    return f"{at.astimezone(INDIA):%d %b %Y %H:%M:%S} IST"
+
+
+def head(title: str, subtitle: str, person: Person, facts: Sequence[tuple[str, str]]) -> list[Flowable]:
+    """Title, whom it is for, and the facts beside."""
+    pan = [f"PAN {person.masked_pan}"] if person.masked_pan else []
+    address = [person.full_name, person.email, f"Client {person.client_id}", *pan]
+    left = Paragraph("<br/>".join(escape(printable(line)) for line in address), BODY)
+    right = Paragraph("<br/>".join(f"{escape(name)}: <b>{escape(printable(value))}</b>" for name, value in facts), BODY)
+    blocks = LongTable([[left, right]], colWidths=["55%", "45%"])
+    blocks.setStyle(TableStyle([("VALIGN", (0, 0), (-1, -1), "TOP"), ("LEFTPADDING", (0, 0), (-1, -1), 0)]))
+    return [paragraph(title, TITLE), paragraph(subtitle, SMALL), Spacer(1, 4 * mm), blocks, Spacer(1, 2 * mm)]
+
+
+def table(
+    heads: Sequence[str],
+    rows: Iterable[Sequence[Any]],
+    widths_mm: Sequence[float],
+    *,
+    texts: int = 1,
+    totals: int = 0,
+    size: float = 8,
+) -> LongTable:
+    """A ruled table: the first ``texts`` columns to the left, numbers to the right, the last ``totals`` rows bold.
+
+    Its head is repeated on every page. Cells are texts or flowables; texts are not read as markup.
+    """
+    body = [[printable(cell) if isinstance(cell, str) else cell for cell in row] for row in rows]
+    made = LongTable([list(heads), *body], colWidths=[width * mm for width in widths_mm], repeatRows=1)
+    style: list[tuple[Any, ...]] = [
+        ("FONT", (0, 0), (-1, -1), "Helvetica", size),
+        ("FONT", (0, 0), (-1, 0), "Helvetica-Bold", size),
+        ("TEXTCOLOR", (0, 0), (-1, -1), INK),
+        ("BACKGROUND", (0, 0), (-1, 0), BAND),
+        ("LINEBELOW", (0, 0), (-1, -1), 0.4, RULE),
+        ("ALIGN", (texts, 0), (-1, -1), "RIGHT"),
+        ("VALIGN", (0, 0), (-1, -1), "MIDDLE"),
+        ("TOPPADDING", (0, 0), (-1, -1), 2.6),
+        ("BOTTOMPADDING", (0, 0), (-1, -1), 2.6),
+        ("LEFTPADDING", (0, 0), (-1, -1), 4),
+        ("RIGHTPADDING", (0, 0), (-1, -1), 4),
+    ]
+    if totals:
+        style += [
+            ("FONT", (0, -totals), (-1, -1), "Helvetica-Bold", size),
+            ("LINEABOVE", (0, -totals), (-1, -totals), 0.9, INK),
+        ]
+    made.setStyle(TableStyle(style))
+    made.hAlign = "LEFT"
+    return made
+
+
+class _Numbered(Canvas):  # type: ignore[misc] # reportlab has no types
+    """Writes the footer and "page of pages", once the number of pages is known."""
+
+    def __init__(self, *args: Any, footer: str, **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
+        self._footer = printable(footer)
+        self._kept: list[dict[str, Any]] = []
+
+    def showPage(self) -> None:  # noqa: N802 - reportlab's name
+        self._kept.append(dict(self.__dict__))
+        self._startPage()
+
+    def save(self) -> None:
+        for kept in self._kept:
+            self.__dict__.update(kept)
+            self.setFont("Helvetica", 7.5)
+            self.setFillColor(GREY)
+            self.drawString(_MARGIN, 10 * mm, self._footer)
+            self.drawRightString(self._pagesize[0] - _MARGIN, 10 * mm, f"Page {self._pageNumber} of {len(self._kept)}")
+            super().showPage()
+        super().save()
+
+
+def document(story: list[Flowable], title: str, footer: str, *, wide: bool = False) -> bytes:
+    """The finished PDF: A4, ``wide`` lying down; ``footer`` and the page's number at the foot of every page."""
+    out = io.BytesIO()
+    template = SimpleDocTemplate(
+        out, pagesize=landscape(A4) if wide else A4, leftMargin=_MARGIN, rightMargin=_MARGIN, topMargin=_MARGIN,
+        bottomMargin=18 * mm, title=printable(title), author="Saras", invariant=1,
+    )  # fmt: skip
+
+    template.build(story, canvasmaker=partial(_Numbered, footer=footer))
+    return out.getvalue()
+
+
+def encrypted(content: bytes, password: str) -> bytes:
+    """The PDF behind ``password``, AES-256."""
+    from pypdf import PdfReader, PdfWriter
+
+    writer = PdfWriter(clone_from=PdfReader(io.BytesIO(content)))
+    writer.encrypt(password, algorithm="AES-256")
+    out = io.BytesIO()
+    writer.write(out)
+    return out.getvalue()
