@@ -144,7 +144,7 @@ def conventions_of(conventions: Conventions = STANDARD) -> Mapping[str, str]:
     year = conventions.periods_per_year
     free, least = f"{conventions.risk_free:.2%} a year", f"{conventions.minimum_acceptable:.2%} a year"
     level = f"{conventions.confidence:.0%}"
-    spread = f"sample standard deviation (n − 1) × √{year}"
+    spread = f"sample standard deviation (n - 1) × sqrt({year})"
     ends = "compounded by calendar month; the first and last may be partial"
     market = "over the days both have a return for"
     since = "time-weighted, up to the last valuation"
@@ -156,7 +156,7 @@ def conventions_of(conventions: Conventions = STANDARD) -> Mapping[str, str]:
         "xirr": XIRR_CONVENTION,
         "volatility": f"of daily returns, {spread}",
         "sharpe": f"mean excess over {free} by its {spread}",
-        "sortino": f"mean excess over {least} by downside deviation over all returns, × √{year}",
+        "sortino": f"mean excess over {least} by downside deviation over all returns, × sqrt({year})",
         "calmar": "CAGR by the size of the deepest drawdown",
         "max_drawdown": "deepest fall from an earlier high of the time-weighted index; the start counts as a high",
         "current_drawdown": "last close of the time-weighted index against its high",
@@ -170,9 +170,9 @@ def conventions_of(conventions: Conventions = STANDARD) -> Mapping[str, str]:
         "cvar_parametric": f"{level}, one day, as a return: normal mean beyond the quantile",
         "benchmark_return": f"the benchmark's, compounded {market}",
         "beta": f"covariance with the benchmark by its variance, {market}",
-        "alpha": f"mean of daily excess over {free} and β × the benchmark's, compounded over {year}, {market}",
+        "alpha": f"mean of daily excess over {free} and beta × the benchmark's, compounded over {year}, {market}",
         "tracking_error": f"of the difference to the benchmark, {spread}, {market}",
-        "information_ratio": f"mean difference to the benchmark by its deviation, × √{year}, {market}",
+        "information_ratio": f"mean difference to the benchmark by its deviation, × sqrt({year}), {market}",
         "return_1m": f"{since}, one month",
         "return_3m": f"{since}, three months",
         "return_6m": f"{since}, six months",

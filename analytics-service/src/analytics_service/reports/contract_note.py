@@ -7,7 +7,7 @@ from analytics_service.reports.data import Person, ReportData, TradeRow
 from analytics_service.reports.pdf import (
     HEADING,
     INDIA,
-    SMALL,
+    TINY,
     amount,
     document,
     head,
@@ -59,8 +59,8 @@ def _trades(trades: list[TradeRow]) -> object:
     heads = ("Order", "Trade", "Time", "Security", "", "Product", "Quantity", "Price", "Value", "Charges", "Net amount")
     rows = [
         (
-            paragraph(trade.order_id, SMALL),
-            paragraph(trade.trade_id, SMALL),
+            paragraph(trade.order_id, TINY),
+            paragraph(trade.trade_id, TINY),
             f"{trade.traded_at.astimezone(INDIA):%H:%M:%S}",
             trade.instrument,
             "Buy" if trade.side == "BUY" else "Sell",
@@ -73,7 +73,7 @@ def _trades(trades: list[TradeRow]) -> object:
         )
         for trade in trades
     ]
-    return table(heads, rows, (40, 40, 16, 36, 10, 14, 17, 22, 26, 20, 28), texts=6, size=7.5)
+    return table(heads, rows, (45, 45, 15, 32, 10, 13, 16, 21, 25, 20, 27), texts=6, size=7.5)
 
 
 def _due(trades: list[TradeRow]) -> list[object]:

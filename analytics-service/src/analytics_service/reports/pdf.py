@@ -22,11 +22,14 @@ from analytics_service.reports.data import Person
 INDIA = ZoneInfo("Asia/Kolkata")
 INK, GREY, RULE, BAND = (colors.HexColor(code) for code in ("#1F2A37", "#5B6470", "#B9C0C8", "#F2F5F8"))
 _MARGIN = 14 * mm
+_PADDING = 6
+"""Of reportlab's frames."""
 TITLE = ParagraphStyle("title", fontName="Helvetica-Bold", fontSize=17, leading=21, textColor=INK)
 HEADING = ParagraphStyle(
     "heading", fontName="Helvetica-Bold", fontSize=11, leading=14, textColor=INK, spaceBefore=10, spaceAfter=4
 )
 BODY = ParagraphStyle("body", fontName="Helvetica", fontSize=9, leading=12.5, textColor=INK, alignment=TA_LEFT)
+TINY = ParagraphStyle("tiny", parent=BODY, fontSize=6.3, leading=8, textColor=GREY)
 SMALL = ParagraphStyle("small", parent=BODY, fontSize=7.5, leading=9.5, textColor=GREY)
 
 
@@ -69,8 +72,11 @@ def table(
     texts: int = 1,
     totals: int = 0,
     size: float = 8,
+    text_last: bool = False,
 ) -> LongTable:
     """A ruled table: the first ``texts`` columns to the left, numbers to the right, the last ``totals`` rows bold.
+
+    ``text_last``: the last column is text too.
 
     Its head is repeated on every page. Cells are texts or flowables; texts are not read as markup.
     """
@@ -89,6 +95,8 @@ def table(
         ("LEFTPADDING", (0, 0), (-1, -1), 4),
         ("RIGHTPADDING", (0, 0), (-1, -1), 4),
     ]
+    if text_last:
+        style.append(("ALIGN", (-1, 0), (-1, -1), "LEFT"))
     if totals:
         style += [
             ("FONT", (0, -totals), (-1, -1), "Helvetica-Bold", size),
@@ -116,8 +124,10 @@ class _Numbered(Canvas):  # type: ignore[misc] # reportlab has no types
             self.__dict__.update(kept)
             self.setFont("Helvetica", 7.5)
             self.setFillColor(GREY)
-            self.drawString(_MARGIN, 10 * mm, self._footer)
-            self.drawRightString(self._pagesize[0] - _MARGIN, 10 * mm, f"Page {self._pageNumber} of {len(self._kept)}")
+            self.drawString(_MARGIN + _PADDING, 10 * mm, self._footer)
+            self.drawRightString(
+                self._pagesize[0] - _MARGIN - _PADDING, 10 * mm, f"Page {self._pageNumber} of {len(self._kept)}"
+            )
             super().showPage()
         super().save()
 

@@ -62,7 +62,7 @@ def _summary(data: ReportData) -> Flowable:
 
 def _figures(figures: Sequence[tuple[str, Figure]]) -> Flowable:
     rows = [(LABELS[name].text, shown(name, figure), paragraph(figure.convention, SMALL)) for name, figure in figures]
-    return table(("Figure", "Value", "Convention"), rows, (54, 34, 94))
+    return table(("Figure", "Value", "Convention"), rows, (54, 30, 98), text_last=True)
 
 
 def _holdings(positions: Sequence[PositionRow]) -> Flowable:
