@@ -9,14 +9,15 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from types import FrameType
 
-from prove.bugs import booking, following, sending
+from prove import courier
+from prove.bugs import booking, following, messages, sending
 from prove.bugs.catalogue import Bug
 from prove.campaign import Campaign, Outcome, Run, median, spread
 from prove.ledger import LedgerBook
 
 from trade_executor.testing.schedule import Schedule
 
-BUGS: tuple[Bug, ...] = (*sending.bug.bugs, *following.bug.bugs, *booking.bug.bugs)
+BUGS: tuple[Bug, ...] = (*sending.bug.bugs, *following.bug.bugs, *booking.bug.bugs, *messages.bug.bugs)
 
 SEARCHES = 5
 MOST_SCHEDULES = 3000
@@ -56,8 +57,9 @@ def time_limit(seconds: int) -> Iterator[None]:
         signal.signal(signal.SIGALRM, before)
 
 
-def search(bug: Bug, start: int, most: int, find: Callable[[int], str | None] = finds) -> tuple[int, str] | None:
+def search(bug: Bug, start: int, most: int) -> tuple[int, str] | None:
     """Schedules it took to find ``bug`` from seed ``start``, and what showed it; ``None`` when ``most`` did not."""
+    find: Callable[[int], str | None] = courier.finds if bug.where == "messages" else finds
     with bug.planted():
         for count in range(1, most + 1):
             shown = find(start + count - 1)

@@ -9,8 +9,8 @@ from prove.bugs.catalogue import Shelf, Swap
 from saras_common.charges import order_charges
 from trade_executor.core import book as core_book
 from trade_executor.core import posting as core_posting
-from trade_executor.core.book import FROZEN, TOLD, Shares
-from trade_executor.core.pricing import Priced
+from trade_executor.core.book import FROZEN, TOLD, Shares, share_out
+from trade_executor.core.pricing import Priced, price_exactly
 from trade_executor.domain import IntentState
 from trade_executor.store.memory.blocks import BlockTables
 from trade_executor.store.memory.orders import OrderTables
@@ -64,8 +64,6 @@ def _first_listed() -> list[Swap]:
 
 @bug("the house is served with the clients")
 def _house() -> list[Swap]:
-    share_out = core_posting.share_out
-
     def wrong(statement: Any, shares: Any, filled: int) -> Any:
         return share_out(replace(statement, house=np.zeros_like(statement.house)), shares, filled)
 
@@ -74,10 +72,8 @@ def _house() -> list[Swap]:
 
 @bug("prices are floats")
 def _floats() -> list[Swap]:
-    exact = core_posting.price_exactly
-
     def wrong(allocated: Any, filled: int, value_paise: int, charges: Any) -> Priced:
-        right = exact(allocated, filled, value_paise, charges)
+        right = price_exactly(allocated, filled, value_paise, charges)
         average = round(value_paise / filled / 100, 2)
         return Priced(np.array([round(got * average * 100) for got in allocated.tolist()], np.int64), right.charges)
 

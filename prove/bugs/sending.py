@@ -6,10 +6,9 @@ from typing import Any
 from prove.bugs.catalogue import Shelf, Swap
 
 from trade_executor.broker import Answer, Because, Outcome
-from trade_executor.core.blocks import BlockKey
-from trade_executor.core.intents import Finding
+from trade_executor.core.intents import Finding, count_clean_read, tag_of
 from trade_executor.core.limiter import Limiter
-from trade_executor.domain import Account, Demand, Intent, IntentState
+from trade_executor.domain import Account, BlockKey, Demand, Intent, IntentState
 from trade_executor.engine.leadership import Leadership
 from trade_executor.store.memory.accounts import AccountTables
 from trade_executor.store.memory.orders import OrderTables
@@ -45,7 +44,6 @@ def _no_tag() -> list[Swap]:
 
 @bug("every attempt has the same tag")
 def _same_tag() -> list[Swap]:
-    tag_of = control.tag_of
     return [(module, "tag_of", lambda block_id, _attempt: tag_of(block_id, 1)) for module in (control, planning)]
 
 
@@ -67,7 +65,7 @@ def _one_reading() -> list[Swap]:
 
 @bug("absent after three readings, however close")
 def _no_waiting() -> list[Swap]:
-    count = following.count_clean_read
+    count = count_clean_read
     return [(following, "count_clean_read", lambda intent, at, rule: count(intent, at, replace(rule, seconds=0.0)))]
 
 
