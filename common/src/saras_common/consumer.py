@@ -58,6 +58,8 @@ class Consumer:
         self._events = metrics.counter(
             "saras_consumer_events_total", "Events taken from a queue, by what became of them", ("queue", "outcome")
         )
+        for outcome in ("applied", "repeated", "parked"):
+            self._count(outcome, 0)  # a series that begins above zero hides its first increase
         self._seconds = metrics.histogram(
             "saras_consumer_delivery_seconds", "Time to apply a delivery", ("queue",)
         ).labels(queue)

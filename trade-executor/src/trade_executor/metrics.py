@@ -25,6 +25,7 @@ class ExecutorMetrics(Watch):
         self._strangers = metrics.counter(
             "saras_strangers_total", "Orders in the account that are not ours", ("account",)
         )
+        self._strangers.labels(account_id)  # a series that begins above zero hides its first increase
         self._post_seconds = metrics.histogram(
             "saras_allocation_seconds", "Time to share out and store fills of a block", ("account",)
         )
