@@ -75,6 +75,7 @@ TABLE: tuple[Route, ...] = (
     Route("ws", "streams", exact=True),
     *_signed_in("notification-service", "notifications", "webhooks", "alerts"),
     *_admin("notification-service", "notifications"),
+    *_signed_in("smallcase-service", "smallcase", "smallcases", "sips", "investments"),
     *_signed_in("analytics-service", "analytics", "reports"),
     *_admin("analytics-service", "analytics", "history", "trades"),
 )

@@ -75,6 +75,17 @@ SUBSCRIPTIONS: dict[str, frozenset[str]] = {
             FundsMoved.type,
         }
     ),
+    "smallcase-service": frozenset({OrderUpdated.type}),
+    "smallcase-service.market": frozenset(
+        {
+            InstrumentsListed.type,
+            MarksChanged.type,
+            InstrumentsBlocked.type,
+            DayPricesRecorded.type,
+            CorporateActionsRecorded.type,
+            InstrumentsDescribed.type,
+        }
+    ),
     "notification-service": frozenset(
         {
             UserChanged.type,

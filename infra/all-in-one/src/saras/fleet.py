@@ -56,6 +56,7 @@ SERVICES = (
     Service(GATEWAY, ("api",)),
     Service("user-service", ("api", "relay", "worker"), (OwnSecret("USER_DATA_KEYS", "data_key", is_key=True),)),
     Service("portfolio-service"),
+    Service("smallcase-service"),
     Service("trade-executor", secrets=(OwnSecret("EXECUTOR_TOKEN_KEY", "executor_key", is_key=True),)),
     Service("analytics-service"),
     Service("notification-service", ("api", "consume"), (OwnSecret("NOTIFY_WEBHOOK_KEY", "webhook_key"),)),

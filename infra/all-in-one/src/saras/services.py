@@ -13,6 +13,7 @@ from pydantic import ValidationError
 import analytics_service.app
 import notification_service.app
 import portfolio_service.app
+import smallcase_service.app
 import trade_executor.app
 import user_service.app
 from analytics_service.settings import Settings as AnalyticsSettings
@@ -33,6 +34,8 @@ from saras.threads import Threads
 from saras_common.auth import InternalTokens
 from saras_common.clock import SystemClock
 from saras_common.metrics import Metrics
+from smallcase_service.book import MountedTransport
+from smallcase_service.settings import Settings as SmallcaseSettings
 from trade_executor.settings import Settings as ExecutorSettings
 from user_service.settings import Settings as UserSettings
 
@@ -99,12 +102,14 @@ def _compose(
         database_url=urls["notification_service"],
         webhook_key=secrets["webhook_key"],
     )
+    baskets = SmallcaseSettings(**common, database_url=urls["smallcase_service"])
     analytics = AnalyticsSettings(**common, database_url=urls["analytics_service"])
     user_service.app.first_start(users)
     metrics = Metrics()
     user_app = user_service.app.create_app(users, metrics=metrics)
     book_app = portfolio_service.app.create_app(book, metrics=metrics)
     ask_book = asking(book_app)
+    to_book = MountedTransport(book_app)
     gateway_settings = GatewaySettings(**common)
     gateway = create_gateway(
         gateway_settings,
@@ -112,6 +117,9 @@ def _compose(
             "user-service": MountedUpstream(user_app),
             "portfolio-service": MountedUpstream(book_app),
             "trade-executor": MountedUpstream(trade_executor.app.create_app(executor, metrics=metrics)),
+            "smallcase-service": MountedUpstream(
+                smallcase_service.app.create_app(baskets, metrics=metrics, transport=to_book)
+            ),
             "notification-service": MountedUpstream(
                 notification_service.app.create_app(notifications, metrics=metrics)
             ),
@@ -133,6 +141,7 @@ def _compose(
         *user_service.app.workers(users, metrics=metrics),
         *portfolio_service.app.workers(book, metrics=metrics),
         *trade_executor.app.workers(executor, metrics=metrics),
+        *smallcase_service.app.workers(baskets, transport=to_book),
         *notification_service.app.workers(notifications, metrics=metrics),
         *analytics_service.app.workers(analytics, metrics=metrics, ask_book=ask_book),
     ]

@@ -1,0 +1,1 @@
+"""The verbs of this service, by noun: smallcases, runs, investments, SIPs, the market."""
