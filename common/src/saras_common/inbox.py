@@ -9,6 +9,7 @@ from sqlalchemy import Column, DateTime, Integer, LargeBinary, MetaData, Primary
 from sqlalchemy import func as sql_func
 from sqlalchemy.orm import Session
 
+from saras_common.db import driver
 from saras_common.events import Event, Message, pack, unpack
 from saras_common.outbox import Operations
 
@@ -74,10 +75,10 @@ class Inbox:
 
     def __init__(self, schema: str, consumer_name: str) -> None:
         self._consumer = consumer_name
-        self._insert = text(
+        self._insert = (
             f"WITH new AS (INSERT INTO {schema}.inbox (consumer, event_id)"  # noqa: S608 - our schema's name
-            " SELECT :consumer, unnest(CAST(:ids AS uuid[])) ON CONFLICT DO NOTHING RETURNING event_id)"
-            " SELECT CASE WHEN count(*) < :wanted THEN coalesce(array_agg(event_id), '{}') END FROM new"
+            " SELECT %s, unnest(%s::uuid[]) ON CONFLICT DO NOTHING RETURNING event_id)"
+            " SELECT CASE WHEN count(*) < %s THEN coalesce(array_agg(event_id), '{}') END FROM new"
         )
         self._park = text(
             f"INSERT INTO {schema}.inbox_parked (consumer, event_id, type, body, reason, attempts)"  # noqa: S608
@@ -104,8 +105,8 @@ class Inbox:
         if not events:
             return []
         ids = sorted({event.id.hex for event in events})  # one order for all, so that two consumers cannot deadlock
-        parameters = {"consumer": self._consumer, "ids": "{" + ",".join(ids) + "}", "wanted": len(events)}
-        found = session.execute(self._insert, parameters).scalar_one()
+        asked = (self._consumer, "{" + ",".join(ids) + "}", len(events))
+        ((found,),) = driver(session).execute(self._insert, asked).fetchall()
         if found is None:
             return list(events)
         new = set(found)

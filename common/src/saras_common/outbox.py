@@ -49,6 +49,10 @@ STOP_CHECK_S = 0.25
 LINGER_S = 0.05
 """After a small batch the relay waits this long, so that a stream of single events travels in few packets."""
 
+LONGEST_LINGER_S = 0.25
+STREAM_EVENTS = 32
+"""A batch of so many is a stream: the wait doubles while it lasts, for every step behind costs by the packet."""
+
 
 class Operations(Protocol):
     """The part of alembic's ``op`` that migrations of ours use."""
@@ -120,6 +124,9 @@ class Outbox:
         return int(session.execute(self._depth).scalar_one())
 
 
+_TURN = "SELECT pg_try_advisory_xact_lock(hashtextextended(%s, 0))"
+
+
 class Relay:
     """Carries one outbox to the bus. Several may run; they take turns, so that the order of rows is kept."""
 
@@ -143,7 +150,6 @@ class Relay:
         self._poll_s = poll_s
         self._prune_every_s = 60.0
         self._keep_published_s = keep_published_s
-        self._lock = text("SELECT pg_try_advisory_xact_lock(hashtextextended(:name, 0))")
         self._select = (
             f"SELECT seq, id, type, body, count FROM {schema}.outbox"  # noqa: S608 - our schema's name
             " WHERE published_at IS NULL ORDER BY seq LIMIT %s"
@@ -168,7 +174,7 @@ class Relay:
 
     def run(self, stop: threading.Event) -> None:
         """Relay until ``stop``; a bus or database that is down is tried again, with growing pauses."""
-        failures, prune_at = 0, time.monotonic() + self._prune_every_s
+        failures, linger_s, prune_at = 0, LINGER_S, time.monotonic() + self._prune_every_s
         waiter = _Waiter(self._database, channel_of(self._schema), self._poll_s)
         try:
             while not stop.is_set():
@@ -181,7 +187,8 @@ class Relay:
                     if not moved:
                         waiter.wait(stop)
                     elif moved < MAX_EVENTS_A_MESSAGE:
-                        stop.wait(LINGER_S)
+                        linger_s = LINGER_S if moved < STREAM_EVENTS else min(2 * linger_s, LONGEST_LINGER_S)
+                        stop.wait(linger_s)
                 except Unavailable as error:
                     failures += 1
                     _log.warning("outbox %s waits: %s", self._schema, error)
@@ -191,11 +198,14 @@ class Relay:
 
     def drain_once(self) -> int:
         """Publish one batch of rows; the number of events moved, 0 when there was nothing or another relay is at it."""
-        with self._database.for_service() as session:
-            if not session.execute(self._lock, {"name": f"outbox {self._schema}"}).scalar_one():
-                return 0
+        with self._database.pipelined_for_service() as session:
             connection = driver(session)
-            rows = connection.execute(self._select, [self._batch], binary=True).fetchall()
+            # the lock in a statement of its own: what the previous holder marked is then seen as marked
+            lock = connection.execute(_TURN, [f"outbox {self._schema}"])
+            found = connection.execute(self._select, [self._batch], binary=True)
+            if lock.fetchone() != (True,):
+                return 0
+            rows = found.fetchall()
             if not rows:
                 return 0
             messages = [Message(*row[1:]) for row in rows]

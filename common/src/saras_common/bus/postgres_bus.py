@@ -25,7 +25,7 @@ from saras_common.bus.protocol import (
     reason_of,
 )
 from saras_common.errors import NotFound, Unavailable
-from saras_common.events import SUBSCRIPTIONS, Message
+from saras_common.events import MAX_EVENTS_A_MESSAGE, SUBSCRIPTIONS, Message
 
 _log = logging.getLogger(__name__)
 
@@ -153,9 +153,11 @@ class PostgresBus:
         """Deliver in batches; after one that failed, as many messages one by one as it held."""
         careful = pauses = 0
         while not stop.is_set():
+            for _ in connection.notifies(timeout=0):
+                pass  # what we were told so far is what we look for now
             try:
-                taken = self._deliver(connection, queue, handle, 1 if careful else batch)
-                careful, pauses = max(0, careful - 1), 0
+                taken, is_all = self._deliver(connection, queue, handle, 1 if careful else batch)
+                careful, pauses = careful - 1 if careful and taken else 0, 0
             except _Failed as failed:
                 if isinstance(failed.reason, Unavailable):
                     pauses += 1
@@ -165,27 +167,29 @@ class PostgresBus:
                 else:
                     stop.wait(self._count_or_park(connection, queue, failed))
                 continue
-            if not taken:
-                careful = 0
+            if is_all and not careful:
                 for _ in connection.notifies(timeout=POLL_S, stop_after=1):
                     pass
 
-    def _deliver(self, connection: psycopg.Connection, queue: str, handle: Handle, limit: int) -> int:
-        with connection.transaction():
+    def _deliver(self, connection: psycopg.Connection, queue: str, handle: Handle, limit: int) -> tuple[int, bool]:
+        """Messages handled, and whether those were all there were, as far as one can tell."""
+        with connection.pipeline(), connection.transaction():  # two waits for the server: the rows, the commit
             # the turn first, in a statement of its own: what the previous holder deleted is then not seen any more
-            turn = connection.execute(_TURN, [queue]).fetchone()
-            if turn is None or not turn[0]:
-                return 0
-            rows = connection.execute(_TAKE, [queue, limit, MAX_EVENTS_A_DELIVERY], binary=True).fetchall()
+            turn = connection.execute(_TURN, [queue])
+            head = connection.execute(_TAKE, [queue, limit, MAX_EVENTS_A_DELIVERY], binary=True)
+            if turn.fetchone() != (True,):
+                return 0, True
+            rows = head.fetchall()
             if not rows:
-                return 0
+                return 0, True
             seqs = [row[0] for row in rows]
             try:
                 handle([_message(row[1:]) for row in rows])
             except Exception as error:
                 raise _Failed(seqs, error) from error
             connection.execute(_DONE, [seqs])
-        return len(rows)
+        events = sum(row[4] for row in rows)
+        return len(rows), len(rows) < limit and events < MAX_EVENTS_A_DELIVERY - MAX_EVENTS_A_MESSAGE
 
     def _count_or_park(self, connection: psycopg.Connection, queue: str, failed: _Failed) -> float:
         """Record a failed attempt outside the transaction that failed; seconds to wait before the next one."""

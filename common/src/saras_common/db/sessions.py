@@ -72,19 +72,17 @@ class Database:
         """A transaction that sees and writes rows of these users only, where a table has the `user_policy`."""
         return self._transaction("users", _array(user_ids))
 
-    @contextmanager
-    def pipelined_for_users(self, *user_ids: UUID) -> Iterator[Session]:
-        """`for_users` for hot paths: what `driver` executes is sent at once, and waited for when its rows are asked.
+    def pipelined_for_service(self) -> AbstractContextManager[Session]:
+        """`for_service` for hot paths: what `driver` executes is sent at once, and waited for when its rows are asked.
 
         The commit travels right behind the last statement. The error of a statement nobody asked is raised at the
         end, as psycopg's.
         """
-        with translated(), Session(self.engine, expire_on_commit=False) as session, session.begin():
-            connection = driver(session)
-            with connection.pipeline():
-                connection.execute(_SCOPE, ("users", _array(user_ids)))
-                yield session
-                connection.commit()
+        return self._pipelined("service", "{}")
+
+    def pipelined_for_users(self, *user_ids: UUID) -> AbstractContextManager[Session]:
+        """`for_users` in the same way."""
+        return self._pipelined("users", _array(user_ids))
 
     def check(self) -> None:
         """`Unavailable` unless the database answers."""
@@ -98,8 +96,19 @@ class Database:
     @contextmanager
     def _transaction(self, scope: str, users: str) -> Iterator[Session]:
         with translated(), Session(self.engine, expire_on_commit=False) as session, session.begin():
-            driver(session).execute(_SCOPE, (scope, users))
+            connection = driver(session)
+            with connection.pipeline():  # one wait for BEGIN and the scope
+                connection.execute(_SCOPE, (scope, users))
             yield session
+
+    @contextmanager
+    def _pipelined(self, scope: str, users: str) -> Iterator[Session]:
+        with translated(), Session(self.engine, expire_on_commit=False) as session, session.begin():
+            connection = driver(session)
+            with connection.pipeline():
+                connection.execute(_SCOPE, (scope, users))
+                yield session
+                connection.commit()
 
 
 def _array(user_ids: Sequence[UUID]) -> str:
