@@ -32,7 +32,7 @@ class Sender:
         self._desk = desk
 
     def send_planned(self, planned: list[Intent]) -> Sent:
-        """Send what is planned, as far as the limits allow now."""
+        """Send what is planned, as far as the limits allow now and until an answer leaves a doubt."""
         desk = self._desk
         if desk.broker is None:
             return Sent()
@@ -55,6 +55,9 @@ class Sender:
             doubtful += answer.outcome is Outcome.UNKNOWN
             if self._must_stop(answer):
                 waits.append(TOO_MANY_PAUSE_S)
+                break
+            if doubtful:
+                waits.append(0.0)  # first look what became of it: the next call may hang as long
                 break
         return Sent(placed, doubtful, min(waits) if waits else None)
 
