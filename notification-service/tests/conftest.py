@@ -1,23 +1,35 @@
 """The service on a fresh database, called as the gateway calls it, told as the bus tells it."""
 
 import json
+import random
+import sys
 from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 from uuid import UUID
 
 import pytest
-from fastapi.testclient import TestClient
 
-from notification_service.app import create_app
+sys.path.insert(0, str(Path(__file__).parent))
+
+from fastapi.testclient import TestClient
+from receivers import MailServer, Receiver
+
+from notification_service import tasks
+from notification_service.app import create_app, post_room
 from notification_service.consumer import market_handler, news_handler
 from notification_service.settings import Settings
 from notification_service.usecases.context import Context
+from notification_service.usecases.delivering import PostRoom
+from notification_service.usecases.digests import gather_digests
 from saras_common.auth import Identity, InternalTokens
 from saras_common.clock import ManualClock
 from saras_common.events import Event, FundsMoved, OrderUpdated, UserChanged
 from saras_common.ids import new_id
+from saras_common.metrics import Metrics
 from saras_common.testing.databases import MigratedDatabase
 
 KEY = "internal-key-of-the-tests-32-bytes-long"
@@ -53,6 +65,21 @@ class Desk:
         answer = self.call("PUT", "/notifications/preferences", user, json=body)
         assert answer.status_code == 200, answer.text
         return answer.json()
+
+    def send_due(self, *, rounds: int = 1) -> int:
+        """Everything due now, sent by one worker; how many were taken."""
+        room = post_room(self.settings, self.clock, Metrics())
+        steady = PostRoom(room.senders, room.count, random.Random(1))
+        with ThreadPoolExecutor(4) as pool:
+            return sum(tasks.send_due(self.context, steady, pool, limit=1000) for _ in range(rounds))
+
+    def gather_digests(self) -> int:
+        return gather_digests(self.context)
+
+    def hook(self, user: UUID, url: str, *kinds: str) -> dict[str, Any]:
+        answer = self.call("POST", "/webhooks", user, json={"url": url, "kinds": list(kinds)})
+        assert answer.status_code == 201, answer.text
+        return dict(answer.json())
 
     def tell(self, *events: Event) -> None:
         with self.context.database.for_service() as session:
@@ -130,3 +157,18 @@ def open_desk(settings_of: Callable[..., Settings], manual_clock: ManualClock) -
 @pytest.fixture
 def desk(open_desk: Callable[..., Desk]) -> Desk:
     return open_desk()
+
+
+@pytest.fixture
+def receiver() -> Iterator[Receiver]:
+    server = Receiver()
+    yield server
+    server.close()
+
+
+@pytest.fixture
+def mail_server() -> Iterator[MailServer]:
+    server = MailServer()
+    server.start()
+    yield server
+    server.stop()
