@@ -30,6 +30,8 @@ def short(paise: float) -> str:
     for unit, name in ((CRORE, "Cr"), (LAKH, "L")):
         if whole >= unit:
             return f"{sign}₹{_trimmed(whole / unit)} {name}"
+    if whole < 100:  # noqa: PLR2004 - paise still matter
+        return f"{sign}₹{_trimmed(whole)}"
     return f"{sign}₹{grouped(round(whole) * PAISE).removesuffix('.00')}"
 
 

@@ -23,7 +23,7 @@ class Term(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class LotTrade:
-    """One execution. ``quantity`` > 0 bought, < 0 sold; ``value_paise`` ≥ 0 without charges."""
+    """What one order (or one execution) traded on one day, corrections in it: ``quantity`` > 0 bought, < 0 sold."""
 
     trade_id: str
     instrument: str
@@ -32,6 +32,7 @@ class LotTrade:
     """Session date (India)."""
     quantity: int
     value_paise: int
+    """≥ 0, without charges."""
     product: str = "CNC"
 
 
