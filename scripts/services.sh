@@ -1,5 +1,5 @@
 #!/usr/bin/env bash
-# Installs the servers some tests start privately on free ports. Nothing is started or configured system-wide.
+# Installs the servers that `make up` and some tests start privately on free ports. Nothing is started system-wide.
 set -euo pipefail
 if [ "$(id -u)" != 0 ] || ! command -v apt-get >/dev/null; then
     echo "make services needs Debian or Ubuntu, as root: sudo make services" >&2
@@ -9,9 +9,10 @@ missing=()
 [ -x /usr/lib/rabbitmq/bin/rabbitmq-server ] || missing+=(rabbitmq-server)
 command -v redis-server >/dev/null || missing+=(redis-server)
 command -v wrk >/dev/null || missing+=(wrk)
+command -v promtool >/dev/null || missing+=(prometheus)
 command -v chromium >/dev/null || command -v google-chrome >/dev/null || missing+=(chromium fonts-dejavu-core)
 if [ ${#missing[@]} -eq 0 ]; then
-    echo "RabbitMQ, Redis, wrk and Chromium are installed."
+    echo "RabbitMQ, Redis, Prometheus, wrk and Chromium are installed."
     exit 0
 fi
 # Keep the packages from starting servers of their own: the tests start private ones.
@@ -23,4 +24,8 @@ fi
 trap '[ "$made" = no ] || rm -f "$policy"' EXIT
 apt-get update -qq
 DEBIAN_FRONTEND=noninteractive apt-get install -y -qq --no-install-recommends "${missing[@]}" >/dev/null
+# Nor at the next boot: what has just been installed is disabled, what was there before stays as it is.
+if command -v systemctl >/dev/null; then
+    for package in "${missing[@]}"; do systemctl disable --quiet "$package" 2>/dev/null || true; done
+fi
 echo "Installed: ${missing[*]}"
