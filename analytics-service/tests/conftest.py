@@ -99,7 +99,11 @@ class ServiceOfTests:
         self.database = self.context.database
         self.counted: list[tuple[int, int]] = []
         self._handle = handler(
-            clock, new_id, band_percent=settings.price_band_percent, count=lambda *both: self.counted.append(both)
+            clock,
+            new_id,
+            self.context.outbox,
+            band_percent=settings.price_band_percent,
+            count=lambda *both: self.counted.append(both),
         )
 
     def tell(self, *events: Event) -> None:
@@ -244,9 +248,7 @@ def settings_for(database: MigratedDatabase, **changes: Any) -> Settings:
 
 
 @pytest.fixture
-def service(
-    database_for: Callable[..., MigratedDatabase], manual_clock: ManualClock
-) -> Iterator[ServiceOfTests]:
+def service(database_for: Callable[..., MigratedDatabase], manual_clock: ManualClock) -> Iterator[ServiceOfTests]:
     """The service with three instruments listed, each with a mark."""
     made = ServiceOfTests(settings_for(database_for("analytics_service")), manual_clock, BookOfTests())
     made.list_market()

@@ -96,7 +96,7 @@ def workers(
     context = wire(settings, clock=clock, new_id=new_id, ask_book=ask_book)
     bus = connect_bus(settings.broker_url.get_secret_value())
     handle = consumer.handler(
-        clock, new_id, band_percent=context.rules.price_band_percent, count=service_metrics.count_trades
+        clock, new_id, context.outbox, band_percent=context.rules.price_band_percent, count=service_metrics.count_trades
     )
     consuming = Consumer(bus, settings.service, context.database, handle, batch=CONSUMER_BATCH)
     relay = Relay(context.database, bus, settings.schema_name)

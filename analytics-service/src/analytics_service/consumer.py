@@ -10,6 +10,7 @@ from analytics_service.usecases import market, trades
 from saras_common.clock import Clock
 from saras_common.events import AllocationPosted, Event, FundsMoved, TradeRecorded
 from saras_common.ids import NewId
+from saras_common.outbox import Outbox
 
 Handler = Callable[[Session, list[Event]], None]
 Count = Callable[[int, int], None]
@@ -22,7 +23,7 @@ def _family(event: Event) -> str:
     return "flows" if isinstance(event, FundsMoved) else "market"
 
 
-def handler(clock: Clock, new_id: NewId, *, band_percent: int, count: Count) -> Handler:
+def handler(clock: Clock, new_id: NewId, outbox: Outbox, *, band_percent: int, count: Count) -> Handler:
     """Applies the queue ``analytics-service``."""
 
     def handle(session: Session, events: list[Event]) -> None:
@@ -32,6 +33,6 @@ def handler(clock: Clock, new_id: NewId, *, band_percent: int, count: Count) -> 
             elif family == "flows":
                 people.add_flows(session, [event for event in run if isinstance(event, FundsMoved)])
             else:
-                market.update(session, run)
+                market.update(session, outbox, run, clock.now())
 
     return handle

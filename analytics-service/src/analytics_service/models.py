@@ -281,7 +281,10 @@ class ReportRow(Base):
     progress: Mapped[int] = mapped_column(SmallInteger)
     reason: Mapped[str | None]
     created_at: Mapped[datetime]
+    touched_at: Mapped[datetime]
     finished_at: Mapped[datetime | None]
+    filename: Mapped[str | None]
+    media_type: Mapped[str | None]
     content: Mapped[bytes | None]
 
 

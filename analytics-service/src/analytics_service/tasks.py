@@ -1,10 +1,12 @@
 """What runs beside the API by the clock."""
 
+import contextlib
 import logging
 import threading
 from datetime import timedelta
 
-from analytics_service.usecases import trades
+from analytics_service.usecases import closes, reports, trades
+from analytics_service.usecases.closes import CloseRunning
 from analytics_service.usecases.context import Context
 from saras_common.errors import Unavailable
 from saras_common.inbox import Inbox
@@ -32,5 +34,12 @@ def turn(ctx: Context, inbox: Inbox) -> None:
     now = ctx.clock.now()
     with ctx.database.for_service() as session:
         trades.reconsider(session, band_percent=ctx.rules.price_band_percent, now=now)
+    day = closes.due_day(ctx)
+    if day is not None:
+        with contextlib.suppress(CloseRunning):
+            closes.take_close(ctx, day)
+            reports.schedule(ctx, day)
+    while reports.work_one(ctx):
+        pass
     with ctx.database.for_service() as session:
         inbox.prune(session, now - INBOX_KEPT)

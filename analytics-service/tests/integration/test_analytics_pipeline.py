@@ -148,9 +148,7 @@ def trade_at_random(service, dice, users, count):
         )  # fmt: skip
         if number % 7 == 0:
             user, side, instrument, order = dice.choice(orders)
-            service.fill(
-                user, side, 0, dice.randint(-50, 50), instrument=instrument, order_id=order, kind="true_up"
-            )
+            service.fill(user, side, 0, dice.randint(-50, 50), instrument=instrument, order_id=order, kind="true_up")
         if number % 11 == 0:
             service.record(user, quantity=dice.randint(1, 9), traded_at=service.clock.now() - timedelta(days=number))
 

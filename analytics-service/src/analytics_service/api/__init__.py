@@ -2,7 +2,7 @@
 
 from fastapi import APIRouter
 
-from analytics_service.api import analytics
+from analytics_service.api import admin, analytics, reports
 
-routers: tuple[APIRouter, ...] = (analytics.router,)
+routers: tuple[APIRouter, ...] = (analytics.router, reports.router, admin.router)
 """What ``app`` includes."""

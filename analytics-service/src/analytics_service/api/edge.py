@@ -6,12 +6,13 @@ from uuid import UUID
 
 from fastapi import Depends, Query, Request, Response
 
+from analytics_service.schemas import Day
 from analytics_service.usecases.context import Context
 from saras_common import jsonio
-from saras_common.auth import Identity
 from saras_common.errors import InvalidInput, NotFound
 from saras_common.ids import find_id
-from saras_common.web import AdminUser, CurrentUser
+from saras_common.schemas import InstrumentName, decode_cursor
+from saras_common.web import CurrentUser
 
 
 def _context(request: Request) -> Context:
@@ -42,14 +43,20 @@ def answer(document: Any, status: int = 200) -> Response:
     return Response(jsonio.dumps(document), status_code=status, media_type="application/json")
 
 
-def span(first: date | None, last: date | None) -> tuple[date | None, date | None]:
-    """Both ends of a period; `InvalidInput` when it ends before it begins."""
+def check_span(first: date | None, last: date | None) -> None:
+    """`InvalidInput` when a period ends before it begins."""
     if first is not None and last is not None and last < first:
         raise InvalidInput(errors=[{"field": "to", "message": "is before from"}])
-    return first, last
 
 
+def id_in_cursor(cursor: str | None) -> UUID | None:
+    """The id a page starts after."""
+    position = decode_cursor(cursor, str)
+    return None if position is None else id_in_path(position[0])
+
+
+From = Annotated[Day | None, Query(alias="from")]
+To = Annotated[Day | None, Query(alias="to")]
+Benchmark = Annotated[InstrumentName | None, Query()]
 Ctx = Annotated[Context, Depends(_context)]
 Subject = Annotated[UUID, Depends(_subject)]
-
-__all__ = ["AdminUser", "Ctx", "CurrentUser", "Identity", "Subject", "answer", "id_in_path", "span"]

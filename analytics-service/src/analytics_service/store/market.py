@@ -59,10 +59,6 @@ SELECT instrument, day, open_paise, high_paise, low_paise, close_paise, volume F
 WHERE instrument = ANY(%b::text[]) AND day BETWEEN %b AND %b ORDER BY instrument, day
 """
 
-_LAST_BEFORE = """
-SELECT day, close_paise FROM day_prices WHERE instrument = %b AND day < %b ORDER BY day DESC LIMIT 1
-"""
-
 
 class Known(NamedTuple):
     """An instrument as far as it is known."""
@@ -126,10 +122,40 @@ def list_sectors(session: Session, names: Collection[str]) -> dict[str, str | No
     return dict(rows_of(session, query, list(names)))
 
 
+def list_undescribed(session: Session, names: Collection[str]) -> list[str]:
+    """Those of ``names`` the broker lists and nobody gave a sector."""
+    query = "SELECT name FROM instruments WHERE sector IS NULL AND name = ANY(%b::text[]) ORDER BY name"
+    return [name for (name,) in rows_of(session, query, list(names))]
+
+
 def find_instrument(session: Session, name: str) -> Known | None:
     """What is known of one instrument."""
     query = "SELECT name, title, kind, is_listed, sector, shares_issued FROM instruments WHERE name = %b"
     return next((Known(*row) for row in rows_of(session, query, name)), None)
+
+
+def list_instruments(session: Session, names: Collection[str]) -> list[Known]:
+    """What is known of those of ``names`` that are listed, by name."""
+    query = (
+        "SELECT name, title, kind, is_listed, sector, shares_issued FROM instruments"
+        " WHERE is_listed AND name = ANY(%b::text[]) ORDER BY name"
+    )
+    return [Known(*row) for row in rows_of(session, query, list(names))]
+
+
+def list_last(session: Session, names: Collection[str]) -> dict[str, int]:
+    """The newest close or mark by instrument."""
+    query = (
+        "SELECT n.name, p.close_paise FROM unnest(%b::text[]) AS n (name), LATERAL (SELECT close_paise FROM day_prices"
+        ' WHERE instrument = n.name COLLATE "C" ORDER BY day DESC LIMIT 1) p'
+    )
+    return dict(rows_of(session, query, list(names)))
+
+
+def list_closes(session: Session, days: Sequence[date]) -> dict[tuple[str, date], int]:
+    """Closes of everything on these days, as traded."""
+    query = "SELECT instrument, day, close_paise FROM day_prices WHERE day = ANY(%b::date[])"
+    return {(name, day): close for name, day, close in rows_of(session, query, list(days))}
 
 
 def list_ranges(session: Session, keys: Collection[tuple[str, date]]) -> dict[tuple[str, date], tuple[int, int]]:
@@ -141,11 +167,6 @@ def list_ranges(session: Session, keys: Collection[tuple[str, date]]) -> dict[tu
 def list_prices(session: Session, names: Sequence[str], first: date, last: date) -> list[tuple[Any, ...]]:
     """(instrument, day, open, high, low, close, volume), by instrument and day."""
     return rows_of(session, _PRICES, list(names), first, last)
-
-
-def find_close_before(session: Session, name: str, day: date) -> tuple[date, int] | None:
-    """The last known close before ``day``."""
-    return next(((found, close) for found, close in rows_of(session, _LAST_BEFORE, name, day)), None)
 
 
 def list_actions(session: Session, names: Sequence[str]) -> list[tuple[str, date, Decimal]]:

@@ -1,16 +1,18 @@
 """What the market and the people's register tell: listings, marks, names."""
 
 from collections.abc import Iterable
-from datetime import date
+from datetime import date, datetime
 
 from sqlalchemy.orm import Session
 
 from analytics_service.store import market, people
+from analytics_service.usecases.history import describe_listed
 from saras_common.clock import trading_day
 from saras_common.events import Event, InstrumentsListed, Listing, MarksChanged, UserChanged
+from saras_common.outbox import Outbox
 
 
-def update(session: Session, events: Iterable[Event]) -> None:
+def update(session: Session, outbox: Outbox, events: Iterable[Event], now: datetime) -> None:
     """Apply listings, marks and changes of users; marks widen the day they fall on, in the order told."""
     listings, users = list[Listing](), list[UserChanged]()
     days: dict[tuple[str, date], tuple[int, int, int, int]] = {}
@@ -23,6 +25,7 @@ def update(session: Session, events: Iterable[Event]) -> None:
             _widen(days, event)
     if listings:
         market.put_listings(session, listings)
+        describe_listed(session, outbox, {listing.instrument for listing in listings}, now)
     if users:
         people.put_people(session, users)
     if days:

@@ -81,7 +81,7 @@ def replay_rejected(
         raise NotFound
     if row.status != "open":
         raise AlreadyReplayed
-    execution = trades.execution_of(row.body)._replace(**corrections)
+    execution = corrected(trades.execution_of(row.body), corrections)
     trades.lock_store(session)
     passed, rejected = _judged(session, [execution], band_percent, now)
     if rejected:
@@ -89,6 +89,17 @@ def replay_rejected(
     trades.close_rejected(session, rejected_id, corrections, by, now)
     _store(session, passed)
     return row._replace(status="replayed", corrections=dict(corrections), replayed_at=now)
+
+
+def corrected(execution: Execution, corrections: Mapping[str, Any]) -> Execution:
+    """The execution with some of its fields changed; ``price`` is paise a unit."""
+    fields = {name: value for name, value in corrections.items() if name != "price"}
+    changed = execution._replace(**fields)
+    if "price" in corrections:
+        return changed._replace(value_paise=corrections["price"] * changed.quantity)
+    if "quantity" in corrections and execution.quantity:
+        return changed._replace(value_paise=execution.value_paise // execution.quantity * changed.quantity)
+    return changed
 
 
 def rebuild(session: Session) -> int:

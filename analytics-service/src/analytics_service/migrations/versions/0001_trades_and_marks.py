@@ -68,7 +68,8 @@ TABLES = (
     f"CREATE TABLE {S}.metrics (user_id uuid PRIMARY KEY, day date NOT NULL, figures jsonb NOT NULL)",
     f"CREATE TABLE {S}.reports (id uuid PRIMARY KEY, owner_id uuid NOT NULL, all_users boolean NOT NULL,"
     " name text NOT NULL, day date NOT NULL, status text NOT NULL, progress smallint NOT NULL, reason text,"
-    " created_at timestamptz NOT NULL, finished_at timestamptz, content bytea,"
+    " created_at timestamptz NOT NULL, touched_at timestamptz NOT NULL, finished_at timestamptz, filename text,"
+    " media_type text, content bytea,"
     " CONSTRAINT reports_status CHECK (status IN ('queued', 'running', 'done', 'failed')),"
     " CONSTRAINT reports_progress CHECK (progress BETWEEN 0 AND 100))",
     f"CREATE INDEX reports_by_owner ON {S}.reports (owner_id, id)",
