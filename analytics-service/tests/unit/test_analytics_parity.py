@@ -56,7 +56,8 @@ def plain_returns(histories, row):
     before, level = 0.0, None
     for day in range(DAYS):
         worth, paid_in, paid_out = (
-            array[row, day] for array in (histories.values, histories.deposits, histories.withdrawals)
+            array[row, day]
+            for array in (histories.values, histories.deposits, histories.withdrawals)  # noqa: PD011 - not a frame
         )
         if np.isnan(worth):
             continue
@@ -107,7 +108,7 @@ def test_money_weighted_rates_of_200_random_portfolios(histories, ours):
     for row in range(PORTFOLIOS):
         figure = ours.of(row)["xirr"]
         flows = histories.withdrawals[row] - histories.deposits[row]
-        flows[-1] += histories.values[row, -1]
+        flows[-1] += histories.values[row, -1]  # noqa: PD011 - not a frame
         moved = flows != 0
         if figure.reason is None:
             known += 1

@@ -162,6 +162,27 @@ def test_trailing_returns_count_from_the_last_valuation():
     assert found["return_3m"].reason == Reason.TOO_FEW_RETURNS
 
 
+def test_no_figure_is_ever_infinite_or_without_its_reason():
+    random = np.random.default_rng(5)
+    days = np.datetime64("2020-01-01") + np.arange(400)
+    values = random.integers(-5, 10**6, (60, 400)) * random.choice([0.0, 1.0, 1.0, NAN], (60, 400))
+    deposits, withdrawals = (random.integers(0, 10**6, (60, 400)) * (random.random((60, 400)) < 0.01) for _ in range(2))
+    wild = Histories(days, values, deposits * 1.0, withdrawals * 1.0, random.random(400))
+    quiet = Histories(days, np.abs(np.nan_to_num(values)) + 1, deposits * 0.0, withdrawals * 0.0, random.random(400))
+    for found in (metrics(wild), metrics(quiet)):
+        for portfolio in found:
+            for figure in portfolio.values():
+                assert (figure.value is None) == (figure.reason is not None)
+                assert figure.value is None or np.isfinite(figure.value)
+                assert figure.convention
+    assert Reason.TOO_LARGE in {portfolio["alpha"].reason for portfolio in metrics(quiet)}
+
+
+def test_no_portfolios_have_no_figures():
+    days = np.array(["2025-01-01"], dtype="datetime64[D]")
+    assert list(metrics(Histories(days, *[np.empty((0, 1))] * 3))) == []
+
+
 def test_histories_are_checked():
     with pytest.raises(ValueError, match="ascend"):
         history([1, 2], days=["2025-01-02", "2025-01-01"])

@@ -48,6 +48,8 @@ class Reason(StrEnum):
     """More than one rate makes the flows worth nothing."""
     RATE_OUT_OF_RANGE = "rate_out_of_range"
     """The rate lies outside -99.99 % to 10,000 % a year."""
+    TOO_LARGE = "too_large"
+    """Larger than a number can say: a yearly rate of something absurd."""
 
 
 REASONS: tuple[Reason | None, ...] = (None, *Reason)
@@ -117,6 +119,7 @@ def column(values: Floats, *unknown: tuple[Bools, Reason], dates: Mapping[str, D
     reasons = np.zeros(values.shape, dtype=np.uint8)
     for mask, reason in unknown:
         reasons[(reasons == 0) & mask] = CODES[reason]
+    reasons[(reasons == 0) & ~np.isfinite(values)] = CODES[Reason.TOO_LARGE]
     known = reasons == 0
     dated = {name: np.where(known, days, np.datetime64("NaT")) for name, days in (dates or {}).items()}
     return Column(np.where(known, values, np.nan), reasons, dated)

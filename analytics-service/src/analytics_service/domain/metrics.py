@@ -70,6 +70,7 @@ def metrics(histories: Histories, conventions: Conventions = STANDARD, *, worker
     return Metrics(joined, conventions_of(conventions))
 
 
+@np.errstate(over="ignore", invalid="ignore")  # what overflows is not finite, and unknown as `TOO_LARGE`
 def _columns(histories: Histories, conventions: Conventions) -> dict[str, Column]:
     year, free = conventions.periods_per_year, conventions.risk_free
     returns = daily_returns(histories)

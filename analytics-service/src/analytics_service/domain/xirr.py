@@ -88,6 +88,8 @@ def rates(days: Days, flows: Floats) -> tuple[Floats, Codes]:
 
     Returns rates (NaN where undefined) and reason codes (see `REASONS`), both ``(portfolios,)``.
     """
+    moving = np.flatnonzero(flows.any(axis=0))
+    days, flows = days[moving], flows[:, moving]
     years = (days - days[:1]).astype(np.float64) / 365
     years -= years[-1:] / 2  # from the middle: moves no root, and keeps a century of years far from overflow
     found = np.full(len(flows), np.nan)
