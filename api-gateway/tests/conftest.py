@@ -8,6 +8,7 @@ import sys
 import threading
 from dataclasses import dataclass, field
 from pathlib import Path
+from urllib.parse import parse_qs
 from uuid import UUID
 
 import pytest
@@ -42,6 +43,7 @@ class FakeService:
         self.tokens = InternalTokens(INTERNAL_KEY.encode(), SystemClock())
         self.calls = []
         self.feed = MemoryFeed()
+        self.prices = {}
         self.started = False
         self.ready = True
 
@@ -68,6 +70,9 @@ class FakeService:
         if path.startswith("/internal/feed"):
             assert self._identity(headers).is_service
             await _answer(send, *await self.feed.answer(path, scope["query_string"].decode()))
+            return
+        if path == "/quotes" and self.prices:
+            await _answer(send, 200, self._quotes(scope["query_string"].decode()))
             return
         body = b""
         while True:
@@ -100,6 +105,10 @@ class FakeService:
 
     def _identity(self, headers):
         return self.tokens.verify(headers.get("x-internal-token", ""), self.name)
+
+    def _quotes(self, query):
+        wanted = parse_qs(query)["instruments"][0].split(",")
+        return {"items": [{"instrument": n, "last_price": p} for n, p in self.prices.items() if n in wanted]}
 
     def _ready(self):
         return (200, {"status": "ok"}) if self.ready else (503, {"status": "unavailable"})
@@ -224,6 +233,7 @@ class Platform:
     people: People
     services: dict
     metrics: Metrics
+    server: uvicorn.Server
     log: list = field(default_factory=list)
 
     def reset(self):
@@ -307,8 +317,9 @@ class Running:
         gateway_settings = GatewaySettings(**chosen)
         metrics, log = Metrics(), []
         app = create_app(gateway_settings, upstreams, metrics=metrics, write_access_log=log.append)
-        self._enter(ServerThread(uvicorn_config(app, gateway_settings, metrics)))
-        platform = Platform(gateway_settings.port, people, services, metrics, log)
+        door = ServerThread(uvicorn_config(app, gateway_settings, metrics))
+        self._enter(door)
+        platform = Platform(gateway_settings.port, people, services, metrics, door.server, log)
         while platform.get("/api/v1/me", token=people.token()).status == 503:
             threading.Event().wait(0.02)
         platform.reset()

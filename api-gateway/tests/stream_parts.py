@@ -66,7 +66,7 @@ class SseClient:
 
     @property
     def numbers(self):
-        return [event["data"]["number"] for event in self.events]
+        return [event["data"].get("number") for event in self.events]
 
     async def listen(self, session, *, until, timeout_s=10):
         """Until ``until(self)``; whatever of the answer had come by then and was not read is lost with the kill."""
@@ -103,11 +103,11 @@ async def blocks(answer):
             yield block.decode()
 
 
-def one_shot(coroutine):
-    """Run a client's coroutine in a loop of its own; ``coroutine`` takes an aiohttp session."""
+def one_shot(talk, origin=None):
+    """Run a client in a loop of its own; ``talk`` takes an aiohttp session, its paths under ``origin`` if given."""
 
     async def run():
-        async with aiohttp.ClientSession() as session:
-            return await coroutine(session)
+        async with aiohttp.ClientSession(origin) as session:
+            return await talk(session)
 
     return asyncio.run(run())

@@ -89,7 +89,7 @@ def position_of(last_event_id: str | None) -> int | None:
     if found is None:
         return None
     position: int = found[0]
-    if not 0 <= position <= LARGEST:
+    if not 0 <= position <= LARGEST or event_id(position) != last_event_id:
         message = "not an id of this stream"
         raise InvalidInput("The last event's id is not valid", errors=[{"field": "last_event_id", "message": message}])
     return position

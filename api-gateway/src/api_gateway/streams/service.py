@@ -7,6 +7,7 @@ in its access log; its readiness and its OpenAPI are asked for as those of a ser
 import asyncio
 from collections.abc import Callable, Mapping
 
+from api_gateway.errors import MethodNotAllowed
 from api_gateway.sessions import Sessions
 from api_gateway.streams import openapi
 from api_gateway.streams.door import WebSocketDoor
@@ -24,7 +25,6 @@ from api_gateway.upstreams import Answer, Receive, Scope, Send, Upstream
 from saras_common import jsonio
 from saras_common.auth import InternalTokens
 from saras_common.clock import Clock
-from saras_common.errors import NotFound
 from saras_common.metrics import Metrics
 
 STREAMS = "streams"
@@ -73,8 +73,8 @@ class Streams:
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         if scope["path"] == "/ws":  # came as a plain request
             raise UpgradeNeeded
-        if scope["path"] != "/events":
-            raise NotFound
+        if scope["method"] != "GET":
+            raise MethodNotAllowed
         await self._events.serve(scope["state"]["caller"], scope, receive, send)
 
     async def ask(self, path: str, headers: Mapping[str, str]) -> Answer:  # noqa: ARG002 - what every upstream is asked

@@ -11,18 +11,19 @@ from typing import Any
 
 from uvicorn.protocols.websockets.websockets_sansio_impl import WebSocketsSansIOProtocol
 from websockets.datastructures import Headers
-from websockets.http11 import Response
+from websockets.http11 import MAX_LINE_LENGTH, Response
 from websockets.server import ServerProtocol
 
 from api_gateway.errors import HeadersTooLarge
 from api_gateway.exchange import PROBLEM
 from api_gateway.streams.errors import BadHandshake
 from saras_common import jsonio
-from saras_common.errors import SarasError, problem
+from saras_common.errors import SarasError, Unauthenticated, problem
 from saras_common.ids import new_id
 
 MOST_MESSAGE_BYTES = 64 * 1024
 PING_EVERY_S, PONG_WITHIN_S = 20.0, 20.0
+_CREDENTIALS = (b"authorization: ", b"sec-websocket-protocol: ")
 _DROP = struct.pack("ii", 1, 0)
 _log = logging.getLogger(__name__)
 _log.setLevel(logging.WARNING)  # of handshakes the gateway's own access log tells, without their queries
@@ -34,8 +35,8 @@ class Handshake(ServerProtocol):
     def process_subprotocol(self, headers: Headers) -> None:  # noqa: ARG002 - the door reads them
         return None
 
-    def reject(self, status: Any, text: str) -> Response:  # noqa: ARG002 - one answer to every bad handshake
-        return _answer(BadHandshake())
+    def reject(self, status: Any, text: str) -> Response:  # noqa: ARG002 - its words are not ours
+        return _answer(HeadersTooLarge() if status == HeadersTooLarge.status else BadHandshake())
 
 
 class GuardedWebSocket(WebSocketsSansIOProtocol):
@@ -54,12 +55,17 @@ class GuardedWebSocket(WebSocketsSansIOProtocol):
 
     def data_received(self, data: bytes) -> None:
         self.conn.receive_data(data)
-        if self.conn.parser_exc is None:
-            self.handle_events()
-        elif self.handshake_initiated:
+        if self.conn.handshake_exc is not None and not self.handshake_initiated:
+            self._turn_away(data)
+        elif self.conn.parser_exc is not None:
             self.handle_parser_exception()
         else:
-            self._turn_away()
+            self.handle_events()
+
+    async def send(self, message: Any) -> None:
+        await super().send(message)
+        if message["type"] == "websocket.http.response.body" and not message.get("more_body"):
+            self.handshake_complete = True  # a refusal is one too
 
     def pause_writing(self) -> None:
         guard = self.guard
@@ -78,10 +84,14 @@ class GuardedWebSocket(WebSocketsSansIOProtocol):
             sock.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, _DROP)
         self.transport.abort()
 
-    def _turn_away(self) -> None:
-        """The head was more than the library reads."""
+    def _turn_away(self, head: bytes) -> None:
+        """The library could not read the head: a header was too long for it, if only because no token is that long."""
         self.handshake_complete = self.close_sent = True
-        self.transport.write(_answer(HeadersTooLarge()).serialize())
+        if any(len(line) > MAX_LINE_LENGTH and line.startswith(_CREDENTIALS) for line in head.split(b"\r\n")):
+            answer = _answer(Unauthenticated()).serialize()
+        else:
+            answer = b"".join(self.conn.data_to_send()) or _answer(BadHandshake()).serialize()
+        self.transport.write(answer)
         self.transport.close()
 
 
