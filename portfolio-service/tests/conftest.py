@@ -277,6 +277,21 @@ def book_over() -> Callable[[MigratedDatabase, ManualClock], BookOfTests]:
     return lambda database, clock: BookOfTests(settings_for(database), clock)
 
 
+@pytest.fixture
+def book_over_settings() -> Iterator[Callable[[Settings, ManualClock], BookOfTests]]:
+    """A book with settings of the test's own, its instruments listed."""
+    made: list[BookOfTests] = []
+
+    def over(settings: Settings, clock: ManualClock) -> BookOfTests:
+        made.append(BookOfTests(settings, clock))
+        made[-1].list_market()
+        return made[-1]
+
+    yield over
+    for book in made:
+        book.close()
+
+
 @contextmanager
 def opened(database: MigratedDatabase, clock: ManualClock, **changes: Any) -> Iterator[BookDoor]:
     settings = settings_for(database, **changes)

@@ -70,6 +70,10 @@ class ClientRow(Base):
     kyc_status: Mapped[str]
     default_portfolio_id: Mapped[UUID]
     open_orders: Mapped[int] = mapped_column(server_default="0")
+    day: Mapped[date | None]
+    """The trading day the two below count."""
+    day_orders: Mapped[int] = mapped_column(server_default="0")
+    day_paise: Mapped[int] = mapped_column(server_default="0")
 
 
 class PortfolioRow(Base):

@@ -25,6 +25,8 @@ class Settings(ServiceSettings):
     max_order_rupees: int = Field(default=10**8, ge=1, le=10**11, description="Largest value of one order")
     max_order_quantity: int = Field(default=10**6, ge=1, le=10**9, description="Largest quantity of one order")
     max_open_orders: int = Field(default=10**6, ge=1, description="Open orders a user may have")
+    max_day_orders: int = Field(default=10**6, ge=1, description="Orders of a user on one day")
+    max_day_rupees: int = Field(default=10**11, ge=1, le=10**12, description="Value of a user's orders on one day")
     entry_flushers: int = Field(
         default=2, ge=1, le=8, description="Transactions of order entry at once; a second starts only past a slow one"
     )
@@ -42,5 +44,7 @@ class Settings(ServiceSettings):
             max_order_paise=self.max_order_rupees * PAISE,
             max_quantity=self.max_order_quantity,
             max_open_orders=self.max_open_orders,
+            max_day_orders=self.max_day_orders,
+            max_day_paise=self.max_day_rupees * PAISE,
             require_kyc=self.require_kyc,
         )

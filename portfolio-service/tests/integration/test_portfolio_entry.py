@@ -241,3 +241,18 @@ def test_orders_deposits_and_fills_at_once_leave_a_sound_book(book, dice):
     with ThreadPoolExecutor(6) as pool:
         list(pool.map(trade, range(48)))
     book.check()
+
+
+def test_a_day_has_its_limits_and_the_next_begins_at_nought(settings_of, manual_clock, book_over_settings):
+    book = book_over_settings(settings_of(max_day_orders=3, max_day_rupees=4_000), manual_clock)
+    user = book.user(rupees=100_000)
+    assert [book.buy(user).status for _ in range(2)] == ["ACCEPTED", "ACCEPTED"]
+    assert book.buy(user).code == "limit_breached"  # a third would make 4,500 rupees
+    other = book.user(rupees=100_000)
+    cheap = {"order_type": "LIMIT", "price": "750.00"}
+    (outcome,) = book.place(request(other, cheap, cheap, cheap, cheap, atomic=True))
+    assert outcome.error.code == "limit_breached"
+    assert [book.buy(other, **cheap).status for _ in range(3)] == ["ACCEPTED"] * 3
+    assert book.buy(other, **cheap).code == "limit_breached"
+    manual_clock.advance(86_400)
+    assert book.buy(user).status == book.buy(other).status == "ACCEPTED"

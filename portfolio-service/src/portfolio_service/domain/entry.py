@@ -62,6 +62,9 @@ class Rules:
     max_order_paise: int = 10**10
     max_quantity: int = 10**6
     max_open_orders: int = 10**6
+    max_day_orders: int = 10**6
+    max_day_paise: int = 10**13
+    """Of one user, on one trading day, whatever becomes of the orders."""
     require_kyc: bool = False
 
 
@@ -85,6 +88,10 @@ class Wallet:
     kyc_status: str
     default_portfolio_id: str
     open_orders: int
+    day: date | None = None
+    day_orders: int = 0
+    """Orders accepted on ``day``, and below what they are worth."""
+    day_paise: int = 0
     available_paise: int = 0
     portfolios: frozenset[str] = frozenset()
     shares: dict[ShelfKey, int] = field(default_factory=dict)
@@ -98,10 +105,23 @@ class Wallet:
             self.kyc_status,
             self.default_portfolio_id,
             self.open_orders,
+            self.day,
+            self.day_orders,
+            self.day_paise,
             self.available_paise,
             self.portfolios,
             dict(self.shares),
         )
+
+    def come_back_to(self, before: "Wallet") -> None:
+        """Give back what orders since ``before`` took."""
+        self.available_paise, self.shares, self.open_orders = before.available_paise, before.shares, before.open_orders
+        self.day, self.day_orders, self.day_paise = before.day, before.day_orders, before.day_paise
+
+    def turn_to(self, day: date) -> None:
+        """Count from nothing on a new day."""
+        if self.day != day:
+            self.day, self.day_orders, self.day_paise = day, 0, 0
 
 
 class Accepted(NamedTuple):
@@ -112,6 +132,8 @@ class Accepted(NamedTuple):
     hold_paise: int
     hold_quantity: int
     cap_price_paise: int | None
+    value_paise: int
+    """At its limit or the last price: what it counts against limits."""
 
 
 _PRICES = {"MARKET": (False, False), "LIMIT": (True, False), "SL": (True, True), "SL-M": (False, True)}
@@ -142,11 +164,18 @@ class Desk:
             raise UnknownInstrument
         self._check_prices(terms, market)
         self._check_limits(wallet, terms, market)
+        value = _value(terms, market)
+        self._check_value(wallet, value)
         if terms.side == "SELL":
-            return self._accept_sell(wallet, terms, portfolio_id)
-        return self._accept_buy(wallet, terms, portfolio_id, market)
+            accepted = self._accept_sell(wallet, terms, portfolio_id, value)
+        else:
+            accepted = self._accept_buy(wallet, terms, portfolio_id, market, value)
+        wallet.open_orders += 1
+        wallet.day_orders += 1
+        wallet.day_paise += value
+        return accepted
 
-    def _accept_buy(self, wallet: Wallet, terms: Terms, portfolio_id: str, market: Market) -> Accepted:
+    def _accept_buy(self, wallet: Wallet, terms: Terms, portfolio_id: str, market: Market, value: int) -> Accepted:
         if market.blocked and wallet.account_id in market.blocked:
             raise InstrumentBlocked
         cap = terms.price
@@ -157,17 +186,15 @@ class Desk:
         if hold > wallet.available_paise:
             raise InsufficientFunds
         wallet.available_paise -= hold
-        wallet.open_orders += 1
-        return Accepted(terms, portfolio_id, hold, 0, cap)
+        return Accepted(terms, portfolio_id, hold, 0, cap, value)
 
-    def _accept_sell(self, wallet: Wallet, terms: Terms, portfolio_id: str) -> Accepted:
+    def _accept_sell(self, wallet: Wallet, terms: Terms, portfolio_id: str, value: int) -> Accepted:
         shelf = (portfolio_id, terms.instrument, terms.product)
         free = wallet.shares.get(shelf, 0)
         if terms.quantity > free:
             raise InsufficientHoldings
         wallet.shares[shelf] = free - terms.quantity
-        wallet.open_orders += 1
-        return Accepted(terms, portfolio_id, 0, terms.quantity, None)
+        return Accepted(terms, portfolio_id, 0, terms.quantity, None, value)
 
     def _protected(self, terms: Terms, market: Market) -> int:
         last = market.last_paise
@@ -202,11 +229,23 @@ class Desk:
                 raise LimitBreached("The price is too far above the last price")
             if terms.side == "SELL" and price * 100 < last * (100 - rules.price_band_percent):
                 raise LimitBreached("The price is too far below the last price")
-        basis = price or last
-        if basis is None:
-            raise PriceUnavailable
-        if basis * terms.quantity > rules.max_order_paise:
+
+    def _check_value(self, wallet: Wallet, value: int) -> None:
+        rules = self._rules
+        if value > rules.max_order_paise:
             raise LimitBreached("The value is over the limit for one order")
+        wallet.turn_to(self._day)
+        if wallet.day_orders >= rules.max_day_orders:
+            raise LimitBreached("Too many orders today")
+        if wallet.day_paise + value > rules.max_day_paise:
+            raise LimitBreached("The value of today's orders is over the limit for one day")
+
+
+def _value(terms: Terms, market: Market) -> int:
+    basis = terms.price or market.last_paise
+    if basis is None:
+        raise PriceUnavailable
+    return basis * terms.quantity
 
 
 def _prices_error(terms: Terms) -> dict[str, str]:

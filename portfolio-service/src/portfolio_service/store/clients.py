@@ -15,7 +15,8 @@ DEFAULT_ACCOUNT = "main"
 DEFAULT_PORTFOLIO = "Default"
 
 LOCK = """
-SELECT user_id::text, account_id, status, kyc_status, default_portfolio_id::text, open_orders
+SELECT user_id::text, account_id, status, kyc_status, default_portfolio_id::text, open_orders,
+    day, day_orders, day_paise
 FROM clients WHERE user_id = ANY(%s::uuid[]) ORDER BY user_id FOR NO KEY UPDATE
 """
 """The users' rows as `Wallet` takes them, locked until the transaction ends."""

@@ -15,6 +15,7 @@ from portfolio_service.domain.placed import Placed
 from portfolio_service.store import clients
 from portfolio_service.store.arrays import array, few_array, text_array
 from portfolio_service.store.idempotency import Kept
+from saras_common.clock import trading_day
 from saras_common.db import driver
 from saras_common.ids import NewId
 
@@ -40,17 +41,20 @@ WITH placed AS MATERIALIZED (
     SELECT *, %(at)s::timestamptz AS at FROM unnest(%(ids)s::uuid[], %(journals)s::uuid[], %(users)s::uuid[],
         %(accounts)s::text[], %(portfolios)s::uuid[], %(instruments)s::text[], %(sides)s::text[], %(types)s::text[],
         %(products)s::text[], %(validities)s::text[], %(quantities)s::bigint[], %(prices)s::bigint[],
-        %(triggers)s::bigint[], %(paise)s::bigint[], %(units)s::bigint[], %(assets)s::text[], %(baskets)s::uuid[])
+        %(triggers)s::bigint[], %(paise)s::bigint[], %(units)s::bigint[], %(assets)s::text[], %(baskets)s::uuid[],
+        %(values)s::bigint[])
         AS row (id, journal_id, user_id, account_id, portfolio_id, instrument, side, order_type, product, validity,
-        quantity, price_paise, trigger_price_paise, hold_paise, hold_quantity, asset, basket_id)
+        quantity, price_paise, trigger_price_paise, hold_paise, hold_quantity, asset, basket_id, value_paise)
 ), stored AS (
     INSERT INTO orders (id, user_id, account_id, portfolio_id, instrument, side, order_type, product, validity,
         quantity, price_paise, trigger_price_paise, hold_paise, hold_quantity, basket_id, created_at, updated_at)
     SELECT id, user_id, account_id, portfolio_id, instrument, side, order_type, product, validity,
         quantity, price_paise, trigger_price_paise, hold_paise, hold_quantity, basket_id, at, at FROM placed
 ), counted AS (
-    UPDATE clients SET open_orders = open_orders + more.orders
-    FROM (SELECT user_id, count(*) AS orders FROM placed GROUP BY user_id) AS more
+    UPDATE clients SET open_orders = open_orders + more.orders, day = %(day)s,
+        day_orders = CASE WHEN day = %(day)s THEN day_orders ELSE 0 END + more.orders,
+        day_paise = CASE WHEN day = %(day)s THEN day_paise ELSE 0 END + more.paise
+    FROM (SELECT user_id, count(*) AS orders, sum(value_paise)::bigint AS paise FROM placed GROUP BY user_id) AS more
     WHERE clients.user_id = more.user_id
 )
 INSERT INTO entries (journal_id, owner_id, account, account_id, asset, amount, kind, order_id, value_paise,
@@ -152,6 +156,7 @@ def record(session: Session, placed: Sequence[Placed], units: Mapping[tuple[str,
         _RECORD,
         {
             "at": placed[0].created_at,
+            "day": trading_day(placed[0].created_at),
             "ids": array([order.id for order in placed]),
             "journals": few_array([order.journal_id for order in placed]),
             "users": few_array([order.user_id for order in placed]),
@@ -169,6 +174,7 @@ def record(session: Session, placed: Sequence[Placed], units: Mapping[tuple[str,
             "units": array([order.hold_quantity for order in accepted]),
             "assets": text_array([asset_of(term.instrument, term.product) for term in terms]),
             "baskets": few_array([order.basket_id for order in placed]),
+            "values": array([order.value_paise for order in accepted]),
         },
     )
     if units:

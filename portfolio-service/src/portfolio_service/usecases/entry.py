@@ -100,11 +100,7 @@ def _decide(
         items.append(_view(made))
     refusals = [(index, item) for index, item in enumerate(items) if isinstance(item, SarasError)]
     if before is not None and refusals:
-        wallet.available_paise, wallet.shares, wallet.open_orders = (
-            before.available_paise,
-            before.shares,
-            before.open_orders,
-        )
+        wallet.come_back_to(before)
         return Outcome(error=_of_all(refusals, len(request.orders))), []
     return Outcome(items), placed
 
