@@ -56,6 +56,8 @@ USER_CALLS = [
     ("GET", "/trades", None),
     ("GET", "/instruments?q=INFY", None),
     ("GET", "/quotes?instruments=NSE:INFY", None),
+    ("GET", "/events", None),
+    ("GET", "/ws", None),
 ]
 ADMIN_CALLS = [
     ("GET", "/admin/users", None),
