@@ -23,10 +23,13 @@ from saras_common.events import (
     unpack,
 )
 from saras_common.testing import MigratedDatabase
+from trade_executor import kite
 from trade_executor.app import workers
 from trade_executor.settings import Settings
 from trade_executor.testing.sandbox import SandboxProcess
 from trade_executor.testing.world import Book, BookLine
+from trade_executor.usecases import control
+from trade_executor.wiring import session_ends_at, wire
 
 
 class Platform:
@@ -42,6 +45,7 @@ class Platform:
             kite_root=sandbox.url,
             **{"window_s": 0.2, "ticker_enabled": False, **settings},
         )
+        self._wiring = wire(self.settings)
         self.bus = connect_bus(database.bus_url)
         self.book = Book()
         self.listed = 0
@@ -69,6 +73,7 @@ class Platform:
         for thread in self._threads:
             thread.join(timeout=10)
         self.bus.close()
+        self._wiring.database.dispose()
 
     def order(self, instrument: str, quantity: int, side: Side = "BUY", **fields: Any) -> OrderAccepted:
         """An order the book accepted."""
@@ -93,6 +98,21 @@ class Platform:
     def publish(self, events: Sequence[Event]) -> None:
         """Put events on the bus as the book's relay would."""
         self.bus.publish(list(pack(events)))
+
+    def keep_logged_in(self) -> None:
+        """What the administrator does every morning, here whenever the broker wants a login again."""
+        wiring = self._wiring
+        account = self.settings.kite_accounts[0]
+        with wiring.transactions() as store:
+            if store.find_session(account.id) is not None:
+                return
+        login = wiring.login(account)
+        token = kite.log_in(login, kite.sandbox_request_token(login), account.secret.get_secret_value())
+        now = wiring.clock.now()
+        with wiring.transactions() as store:
+            control.log_in(
+                store, account.id, wiring.sealer.seal(token, account.id), expires_at=session_ends_at(now), now=now
+            )
 
     def _hear(self, messages: list[Message]) -> None:
         for message in messages:
