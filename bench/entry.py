@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from datetime import UTC, datetime
 
 import psycopg
-from figures import Figure, median_of
+from figures import RUNS, Figure, median_of
 from loadgen import Load, http_request, run_load
 from stage import Stage, stage
 
@@ -15,7 +15,6 @@ from saras.demo.people import Person
 from saras_common.ids import new_id
 
 BATCH = 500
-RUNS = 3
 _INSERT = """
 INSERT INTO bench_orders SELECT * FROM unnest(%b::uuid[], %b::uuid[], %b::text[], %b::text[], %b::text[], %b::text[],
     %b::int[], %b::bigint[], %b::text[], %b::timestamptz[])
@@ -113,7 +112,7 @@ def _singles(platform: Stage, people: Sequence[Person], instruments: Sequence[st
 def measure() -> list[Figure]:
     """All three in one run on one platform, so that their ratios mean something."""
     with stage({"SARAS_WINDOW_S": "3600"}) as platform:
-        people = platform.people(64, prefix="entry", funds="900000000")
+        people = platform.people(64, prefix="entry", funds=9 * 10**10)
         instruments = platform.instruments(30)
         singles = _singles(platform, people, instruments)
         limits, batches = [], []

@@ -1,6 +1,7 @@
 """What a bench answers with, and the table of them."""
 
 import json
+import os
 import statistics
 from collections.abc import Callable, Sequence
 from dataclasses import asdict, dataclass, field
@@ -8,6 +9,9 @@ from pathlib import Path
 
 from rich.console import Console
 from rich.table import Table
+
+RUNS = int(os.environ.get("BENCH_RUNS", "3"))
+"""How often each figure is taken; the middle one counts."""
 
 
 @dataclass(frozen=True)

@@ -9,7 +9,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 
 import psycopg
-from figures import Figure, median_of, repeat
+from figures import RUNS, Figure, median_of, repeat
 from stage import private_rabbitmq
 
 from saras_common.bus import Bus, connect_bus
@@ -112,5 +112,5 @@ def measure() -> list[Figure]:
 
 
 def _figure(name: str, run: Callable[[], float]) -> Figure:
-    runs = repeat(3, run)
+    runs = repeat(RUNS, run)
     return Figure(name, "events/s", median_of(runs), runs, "≥ 20,000", median_of(runs) >= 20_000)

@@ -8,7 +8,6 @@ import sys
 import tempfile
 import time
 from collections.abc import Iterator, Mapping
-from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -16,6 +15,7 @@ from typing import Any
 
 import psutil
 import psycopg
+from crowd import fund
 
 from saras.client import Api, Http, NotReachable, Sandbox
 from saras.demo.people import Person, make_people
@@ -30,9 +30,10 @@ GENEROUS = {
     "RATE_LOGIN": "100000/minute",
     "SANDBOX_RATE_LIMITS": "strict",
     "LOG_LEVEL": "WARNING",
+    "ACCESS_TTL_S": "3600",
 }
 READY_TIMEOUT_S = 90.0
-FUNDS = "10000000"
+FUNDS_PAISE = 10**9
 
 
 @dataclass
@@ -57,20 +58,24 @@ class Stage:
         """The broker's own routes."""
         return Sandbox(self.sandbox_url)
 
-    def people(self, count: int, *, prefix: str, funds: str = FUNDS) -> list[Person]:
+    def people(self, count: int, *, prefix: str, funds: int = FUNDS_PAISE) -> list[Person]:
         """``count`` new users, signed in and funded."""
         made = make_people(Seeder(self.url, Home(self.home)), self.url, count, prefix=prefix)
-        with ThreadPoolExecutor(4) as pool:
-            for done in [pool.submit(self._fund, made.people[start::4], funds) for start in range(4)]:
-                done.result()
         made.close()
+        fund(self.database_url, [person.id for person in made.people], funds)
         return made.people
 
-    def _fund(self, people: list[Person], funds: str) -> None:
-        with Api(self.url) as api:
-            for person in people:
-                api.token = person.token
-                api.post("/funds/deposit", {"amount": funds})
+    def reconcile(self) -> dict[str, Any]:
+        """A reconciliation's report; asked again while the book still works through what it was told."""
+        deadline = time.monotonic() + READY_TIMEOUT_S
+        while True:
+            with self.admin() as admin:
+                answer = admin.call("POST", "/admin/reconciliation/run")
+            if answer.ok:
+                report: dict[str, Any] = answer.body
+                return report
+            if answer.code != "book_silent" or time.monotonic() > deadline:
+                raise RuntimeError(answer.describe())
 
     def instruments(self, count: int) -> list[str]:
         """Tradable names."""
