@@ -55,6 +55,11 @@ def trading_day(at: datetime) -> date:
     return at.astimezone(IST).date()
 
 
+def day_start(at: datetime) -> datetime:
+    """The midnight in India before ``at``."""
+    return datetime.combine(trading_day(at), datetime.min.time(), IST)
+
+
 def rfc3339(at: datetime) -> str:
     """UTC with ``Z``, microseconds kept."""
     return at.astimezone(UTC).isoformat().replace("+00:00", "Z")

@@ -17,6 +17,7 @@ from saras_common.db import Database
 from saras_common.events import Message
 from saras_common.ids import NewId, new_id
 from saras_common.metrics import Metrics
+from saras_common.money import PAISE
 from saras_common.outbox import Relay
 from saras_common.web import Worker, create_service_app
 from trade_executor import failpoints, kite
@@ -218,7 +219,11 @@ def _leader_loop(
             window=wiring.window,
             hours=wiring.hours,
             absence=AbsenceRule(settings.absence_reads, settings.absence_window_s),
-            send=SendRules(int(settings.protection_percent * 100)),
+            send=SendRules(
+                int(settings.protection_percent * 100),
+                settings.max_broker_order_rupees * PAISE,
+                settings.max_account_day_rupees * PAISE,
+            ),
             reconcile_every_s=settings.reconcile_every_s,
             moves_cash=sandbox is not None,
         ),

@@ -41,6 +41,8 @@ class Settings(ServiceSettings):
     window_s: float = Field(default=10.0, ge=0, le=86_400, validation_alias="SARAS_WINDOW_S")
     window_max_orders: int = Field(default=200_000, ge=1, validation_alias="SARAS_WINDOW_MAX_ORDERS")
     market_hours: Literal["always", "nse"] | None = Field(default=None, validation_alias="SARAS_MARKET_HOURS")
+    max_broker_order_rupees: int = Field(default=10**10, ge=1, le=10**12, description="Largest value of a broker order")
+    max_account_day_rupees: int = Field(default=10**11, ge=1, le=10**12, description="Value an account sends on a day")
     protection_percent: Decimal = Field(default=Decimal(3), gt=0, le=20, decimal_places=2)
     connect_timeout_s: float | None = Field(default=None, gt=0, le=30)
     read_timeout_s: float | None = Field(default=None, gt=0, le=60)

@@ -71,3 +71,5 @@ class OrderCallRow(Base):
     id: Mapped[int] = mapped_column(Identity(always=True), primary_key=True)
     account_id: Mapped[str]
     at: Mapped[datetime]
+    value_paise: Mapped[int] = mapped_column(server_default="0")
+    """What a placing may buy or sell for; 0 for a change or a cancellation."""

@@ -85,8 +85,11 @@ class Accounts(Protocol):
     def end_session(self, account_id: str, version: int) -> bool:
         """The broker no longer takes this login; whether it was the one in force."""
 
-    def log_call(self, account_id: str, at: datetime) -> None:
-        """One order call counted against the broker's limits, whatever becomes of it."""
+    def log_call(self, account_id: str, at: datetime, value_paise: int = 0) -> None:
+        """One order call counted against the broker's limits and ours, whatever becomes of it."""
+
+    def sum_calls(self, account_id: str, since: datetime) -> int:
+        """Value of everything sent since, in paise."""
 
     def list_calls(self, account_id: str, since: datetime) -> list[datetime]: ...
 

@@ -46,6 +46,7 @@ CANCELLED_BY_USER = "cancelled by the user"
 CANCELLED_AT_BROKER = "cancelled at the broker"
 NOT_FILLED_AT_ONCE = "immediate or cancel: not filled at once"
 DAY_ENDED = "the trading day ended"
+OVER_LIMIT = "over the limit of all orders together"
 
 
 def take_fills(store: Store, book: Book, fills: Sequence[Fill], *, now: datetime) -> Book:
@@ -240,6 +241,8 @@ def _end_of(block: Block, intents: Sequence[Intent], orders: Sequence[BrokerOrde
     rejected = [order for order in orders if order.end is OrderEnd.REJECTED]
     if rejected:
         return "REJECTED", rejected[-1].message or "rejected by the broker"
+    if not orders and any(intent.reason == OVER_LIMIT for intent in intents):
+        return "REJECTED", OVER_LIMIT
     if refused and not orders:
         return "REJECTED", refused[-1].reason or "refused by the broker"
     if block.key.validity == "IOC":

@@ -6,7 +6,7 @@ from uuid import UUID
 
 import numpy as np
 
-from saras_common.clock import trading_day
+from saras_common.clock import day_start, trading_day
 from saras_common.events import ExecutionStateChanged
 from trade_executor.broker import Answer, Because, NewOrder, Outcome
 from trade_executor.core.blocks import NEEDS_PROTECTION, beyond_hold, find_protection
@@ -15,7 +15,7 @@ from trade_executor.core.intents import committed
 from trade_executor.domain import BrokerOrder, Intent, IntentState
 from trade_executor.store import Book, Store
 from trade_executor.usecases.cancelling import settle_frozen
-from trade_executor.usecases.posting import end_if_over, tell_working
+from trade_executor.usecases.posting import OVER_LIMIT, end_if_over, tell_working
 
 BACK_OFF = timedelta(seconds=1)
 """Before a call that surely did nothing is tried again."""
@@ -26,9 +26,13 @@ LEAST_ROOM = 25
 
 @dataclass(frozen=True, slots=True)
 class SendRules:
-    """``protection`` in hundredths of a percent, the band sent with MARKET and SL-M."""
+    """``protection`` in hundredths of a percent, the band sent with MARKET and SL-M; limits of all users together."""
 
     protection: int = 300
+    max_order_paise: int = 10**12
+    """Of one broker order."""
+    max_day_paise: int = 10**13
+    """Of everything an account sends on one trading day, whatever becomes of it."""
 
 
 def begin_sending(store: Store, intent_id: UUID, *, epoch: int, now: datetime, rules: SendRules) -> NewOrder | None:
@@ -52,10 +56,21 @@ def begin_sending(store: Store, intent_id: UUID, *, epoch: int, now: datetime, r
         store.save_intent(intent.moved(IntentState.WITHDRAWN, reason="nothing left to send"))
         end_if_over(store, settle_frozen(store, book, now=now), now=now)
         return None
+    value = quantity * _price(book, marks.get(book.block.key.instrument))
+    if value > rules.max_order_paise or value + store.sum_calls(account.id, day_start(now)) > rules.max_day_paise:
+        store.save_intent(intent.moved(IntentState.WITHDRAWN, reason=OVER_LIMIT))
+        end_if_over(store, book, now=now)
+        return None
     sending = intent.moved(IntentState.SENDING, quantity=quantity, epoch=epoch, sending_at=now, not_before=None)
     store.save_intent(sending)
-    store.log_call(intent.account_id, now)
+    store.log_call(intent.account_id, now, value)
     return _new_order(book, sending, marks.get(book.block.key.instrument), rules)
+
+
+def _price(book: Book, mark: int | None) -> int:
+    """Paise a lot may cost, for limits: the block's own price, else what its users' holds allow, else the last one."""
+    key = book.block.key
+    return key.price_paise or int(book.statement.caps_paise.max()) or max(mark or 0, key.trigger_price_paise or 0)
 
 
 def _keep_out(store: Store, book: Book, mark: int | None, *, blocked: frozenset[str]) -> Book:

@@ -96,8 +96,12 @@ class AccountTables(Tables):
         self._put("sessions", account_id, (session, False))
         return True
 
-    def log_call(self, account_id: str, at: datetime) -> None:
-        self._put("calls", (account_id, len(self._rows("calls"))), at)
+    def log_call(self, account_id: str, at: datetime, value_paise: int = 0) -> None:
+        self._put("calls", (account_id, len(self._rows("calls"))), (at, value_paise))
+
+    def sum_calls(self, account_id: str, since: datetime) -> int:
+        calls = self._rows("calls").items()
+        return sum(value for (account, _), (at, value) in calls if account == account_id and at >= since)
 
     def list_calls(self, account_id: str, since: datetime) -> list[datetime]:
-        return [at for (account, _), at in self._rows("calls").items() if account == account_id and at >= since]
+        return [at for (account, _), (at, _) in self._rows("calls").items() if account == account_id and at >= since]

@@ -126,8 +126,17 @@ class AccountQueries(Statements):
         )
         return ended > 0
 
-    def log_call(self, account_id: str, at: datetime) -> None:
-        self.run("INSERT INTO order_calls (account_id, at) VALUES (%s, %s)", [account_id, at])
+    def log_call(self, account_id: str, at: datetime, value_paise: int = 0) -> None:
+        self.run(
+            "INSERT INTO order_calls (account_id, at, value_paise) VALUES (%s, %s, %s)", [account_id, at, value_paise]
+        )
+
+    def sum_calls(self, account_id: str, since: datetime) -> int:
+        row = self.get(
+            "SELECT coalesce(sum(value_paise), 0)::bigint FROM order_calls WHERE account_id = %s AND at >= %s",
+            [account_id, since],
+        )
+        return int(row[0])
 
     def list_calls(self, account_id: str, since: datetime) -> list[datetime]:
         rows = self.all(
