@@ -29,7 +29,16 @@ API_POLICY: Headers = [
     (b"referrer-policy", b"no-referrer"),
     (b"content-security-policy", b"default-src 'none'; frame-ancestors 'none'"),
 ]
+PAGE_CSP = (
+    b"default-src 'none'; script-src 'self'; style-src 'unsafe-inline'; img-src data: blob:; frame-ancestors 'none'"
+)
+"""For a page of a service: our own scripts, which write styles and draw pictures."""
 HSTS: Headers = [(b"strict-transport-security", b"max-age=31536000; includeSubDomains")]
+
+
+def for_pages(policy: Headers) -> Headers:
+    """``policy`` for a page with scripts of ours."""
+    return [(name, PAGE_CSP if name == b"content-security-policy" else value) for name, value in policy]
 
 
 class StatusOnly(SarasError):

@@ -21,7 +21,7 @@ from api_gateway.errors import (
     UriTooLong,
     WebSocketUnavailable,
 )
-from api_gateway.exchange import Exchange
+from api_gateway.exchange import Exchange, for_pages
 from api_gateway.heads import Head, Headers
 from api_gateway.rates import Limiter, Rate, retry_after_s
 from api_gateway.routes import BASE_PATH, JWKS, JWKS_PATH, Access, Route, RouteTable, check_query, decoded_path
@@ -143,6 +143,8 @@ class Gateway:
             return
         route, path, raw_path = self._find_route(raw_path)
         visit.route_name = route.name
+        if route.serves_pages:
+            visit.exchange.change_policy(for_pages)
         caller = await self._admit(visit, route)
         try:
             head.check_body(method, self._limits.body_bytes)

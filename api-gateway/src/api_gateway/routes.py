@@ -34,7 +34,7 @@ class Access(StrEnum):
 class Route:
     """One entry of the table: ``name`` is the path's fixed beginning and labels metrics, ``rate`` names its limit.
 
-    ``exact``: nothing may follow the name.
+    ``exact``: nothing may follow the name. ``serves_pages``: an answer may be a page with scripts of ours.
     """
 
     name: str
@@ -42,6 +42,7 @@ class Route:
     access: Access = Access.SIGNED_IN
     rate: str = "user"
     exact: bool = False
+    serves_pages: bool = False
 
 
 def _signed_in(service: str, *names: str) -> list[Route]:
@@ -77,6 +78,9 @@ TABLE: tuple[Route, ...] = (
     *_admin("notification-service", "notifications"),
     *_signed_in("smallcase-service", "smallcase", "smallcases", "sips", "investments"),
     *_signed_in("analytics-service", "analytics", "reports"),
+    Route("analytics/charts", "analytics-service", serves_pages=True),
+    _public("analytics-service", "analytics/plotly.min.js", "address"),
+    _public("analytics-service", "analytics/draw.js", "address"),
     *_admin("analytics-service", "analytics", "history", "trades"),
 )
 """Every route of the platform. What is not here does not exist outside: ``/internal`` can never be listed."""
@@ -102,9 +106,11 @@ class RouteTable:
         """The route of ``path`` (without the base path, beginning with a slash)."""
         parts = path.split("/", 3)
         first = parts[1]
-        route, name_length = self._one.get(first), 2
-        if route is None and len(parts) > 2:  # noqa: PLR2004 - '', first, second
-            route, name_length = self._two.get(first, _NONE).get(parts[2]), 3
+        route, name_length = None, 3
+        if len(parts) > 2:  # noqa: PLR2004 - '', first, second
+            route = self._two.get(first, _NONE).get(parts[2])
+        if route is None:
+            route, name_length = self._one.get(first), 2
         if route is None or (route.exact and len(parts) != name_length):
             return None
         return route
