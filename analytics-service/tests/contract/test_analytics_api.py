@@ -106,8 +106,8 @@ def test_charts_come_as_json_and_as_a_page(door, name):
     page = user.get(f"/analytics/charts/{name}", format="html")
     assert page.headers["content-type"].startswith("text/html")
     assert "default-src 'none'" in page.headers["content-security-policy"]
-    assert 'src="/api/v1/analytics/assets/plotly.min.js"' in page.text
-    assert user.get("/analytics/assets/plotly.min.js").status_code == 200
+    assert 'src="/api/v1/analytics/plotly.min.js"' in page.text
+    assert user.get("/analytics/plotly.min.js").status_code == 200
 
 
 def test_a_chart_nobody_drew_is_not_there(door):

@@ -21,6 +21,7 @@ from saras_common.web import CurrentUser, GatewayCaller, StrictRoute
 
 router = APIRouter(route_class=StrictRoute, tags=["analytics"])
 
+ASSETS_PATH = "/api/v1/analytics"
 DAY_CACHE = {"Cache-Control": "public, max-age=86400"}
 _MEDIA = {"png": "image/png", "svg": "image/svg+xml"}
 
@@ -95,17 +96,18 @@ def get_chart(
     if chart_format == "json":
         return Response(to_json(figure), media_type="application/json")
     if chart_format == "html":
-        return Response(to_html(figure), media_type="text/html", headers={"Content-Security-Policy": HTML_POLICY})
+        return Response(to_html(figure, assets_path=ASSETS_PATH), media_type="text/html", headers={"Content-Security-Policy": HTML_POLICY})
     picture = to_image(figure, chart_format, chromium=ctx.rules.chromium)
     return Response(picture, media_type=_MEDIA[chart_format])
 
 
-@router.get("/analytics/assets/{name}", include_in_schema=False)
+@router.get("/analytics/{name}.js", include_in_schema=False)
 def get_asset(name: str, _caller: GatewayCaller) -> Response:
-    """The scripts a chart's page loads."""
-    if name not in ASSETS:
+    """The scripts a chart's page loads, for anybody: a page asks for them without a token."""
+    script = f"{name}.js"
+    if script not in ASSETS:
         raise NotFound
-    return Response(asset(name), media_type="text/javascript", headers=DAY_CACHE)
+    return Response(asset(script), media_type="text/javascript", headers=DAY_CACHE)
 
 
 @router.get("/analytics/history/{instrument}", response_model=HistoryOut)
