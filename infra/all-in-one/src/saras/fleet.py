@@ -59,7 +59,7 @@ SERVICES = (
     Service("smallcase-service"),
     Service("trade-executor", secrets=(OwnSecret("EXECUTOR_TOKEN_KEY", "executor_key", is_key=True),)),
     Service("analytics-service"),
-    Service("notification-service", ("api", "consume"), (OwnSecret("NOTIFY_WEBHOOK_KEY", "webhook_key"),)),
+    Service("notification-service", ("api", "consume", "worker"), (OwnSecret("NOTIFY_WEBHOOK_KEY", "webhook_key"),)),
 )
 
 PACKAGES = tuple(service.package for service in SERVICES if service.has_schema)
