@@ -96,7 +96,11 @@ def get_chart(
     if chart_format == "json":
         return Response(to_json(figure), media_type="application/json")
     if chart_format == "html":
-        return Response(to_html(figure, assets_path=ASSETS_PATH), media_type="text/html", headers={"Content-Security-Policy": HTML_POLICY})
+        return Response(
+            to_html(figure, assets_path=ASSETS_PATH),
+            media_type="text/html",
+            headers={"Content-Security-Policy": HTML_POLICY},
+        )
     picture = to_image(figure, chart_format, chromium=ctx.rules.chromium)
     return Response(picture, media_type=_MEDIA[chart_format])
 

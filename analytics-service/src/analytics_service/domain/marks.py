@@ -95,7 +95,8 @@ def _json_rows(text: str) -> Iterator[tuple[int, Mapping[str, str]]]:
         document = json.loads(text, parse_float=str, parse_int=str)
     except ValueError as error:
         raise BadRow("not valid JSON") from error
-    candles = document.get("data", {}).get("candles") if isinstance(document, dict) else document
+    data = document.get("data") if isinstance(document, dict) else document
+    candles = data.get("candles") if isinstance(data, dict) else data
     if not isinstance(candles, list):
         raise BadRow("no candles in it")
     for number, candle in enumerate(candles, 1):
@@ -163,7 +164,7 @@ def _paise(text: str, name: str) -> int:
         paise = (Decimal(text) * 100).quantize(Decimal(1), ROUND_HALF_UP)
     except InvalidOperation as error:
         raise BadRow(f"{name} is not a price") from error
-    if not 0 < paise <= MAX_PAISE:
+    if not (paise.is_finite() and 0 < paise <= MAX_PAISE):
         raise BadRow(f"{name} is not a price")
     return int(paise)
 

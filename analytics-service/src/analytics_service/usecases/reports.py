@@ -287,21 +287,20 @@ def _statement(
 ) -> ReportData:
     begins = scope.day.replace(day=1)
     flows = [flow for flow in people.list_flows(session, scope.user_id) if flow.at < scope.until]
-    moves = sorted(
-        [(flow.at, "Deposit" if flow.amount_paise > 0 else "Withdrawal", flow.amount_paise) for flow in flows]
-        + [
-            (deal.traded_at, f"{deal.side.title()} {deal.quantity} {deal.instrument}", deal.cash_paise)
-            for deal in deals
-            if deal.source == Source.PLATFORM
-        ]
-    )
+    paid = [(flow.at, "Deposit" if flow.amount_paise > 0 else "Withdrawal", flow.amount_paise) for flow in flows]
+    traded = [
+        (deal.traded_at, f"{deal.side.title()} {deal.quantity} {deal.instrument}", deal.cash_paise)
+        for deal in deals
+        if deal.source == Source.PLATFORM
+    ]
+    moves = sorted([*paid, *traded], key=lambda move: move[0])
     balance = sum(amount for at, _, amount in moves if at < _midnight(begins))
     cash = []
     for at, what, amount in moves:
         if at >= _midnight(begins):
             balance += amount
             cash.append(CashRow(trading_day(at), what, amount, balance))
-    paid = [flow.amount_paise for flow in flows if flow.at >= _midnight(begins)]
+    moved = [flow.amount_paise for flow in flows if flow.at >= _midnight(begins)]
     figures = get_performance(
         session,
         scope.user_id,
@@ -320,8 +319,8 @@ def _statement(
         cash=cash,
         opening_paise=_worth(session, scope.user_id, begins - timedelta(days=1)),
         closing_paise=_worth(session, scope.user_id, scope.day),
-        paid_in_paise=sum(amount for amount in paid if amount > 0),
-        paid_out_paise=-sum(amount for amount in paid if amount < 0),
+        paid_in_paise=sum(amount for amount in moved if amount > 0),
+        paid_out_paise=-sum(amount for amount in moved if amount < 0),
         closing_cash_paise=balance,
         figures=[(name, figures[name]) for name in _FIGURES],
     )
