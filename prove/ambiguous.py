@@ -12,7 +12,7 @@ from dataclasses import dataclass, field
 from datetime import datetime
 
 from prove.campaign import Campaign, Outcome, Run, silence
-from prove.stage import find_doubled, find_unequal, stage, wish
+from prove.stage import ENDED, NAMES, find_doubled, find_unequal, stage, wish
 
 from saras_common.events import OrderAccepted
 from trade_executor.testing.platform import Platform
@@ -41,16 +41,7 @@ RARE = {"token_expired": 0.1, "http_429": 0.3}
 """How often, against 1 for the others: after these everything pauses for a while."""
 
 LATE_S = {"late_visibility:3": 3.0}
-NAMES = tuple(
-    f"NSE:{name}"
-    for name in (
-        *("INFY", "TCS", "ITC", "SBIN", "RELIANCE", "WIPRO", "HCLTECH", "AXISBANK", "ICICIBANK", "HDFCBANK"),
-        *("KOTAKBANK", "LT", "MARUTI", "TITAN", "NTPC", "ONGC", "COALINDIA", "BHARTIARTL", "CIPLA", "SUNPHARMA"),
-        *("TATASTEEL", "HINDALCO", "JSWSTEEL", "GRASIM", "POWERGRID", "BPCL", "HEROMOTOCO", "EICHERMOT"),
-    )
-)
 REFUSED = {"reject", "refuse"}
-ENDED = {"FILLED", "CANCELLED", "REJECTED", "EXPIRED"}
 P99_S = 5.0
 TOLD_EVERY_S = 0.05
 SETTLE_S = 90.0

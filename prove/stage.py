@@ -18,6 +18,16 @@ from trade_executor.testing.platform import Platform
 from trade_executor.testing.sandbox import SandboxProcess
 
 FUNDS_PAISE = 10**13
+ENDED = frozenset({"FILLED", "CANCELLED", "REJECTED", "EXPIRED"})
+NAMES = tuple(
+    f"NSE:{name}"
+    for name in (
+        *("INFY", "TCS", "ITC", "SBIN", "RELIANCE", "WIPRO", "HCLTECH", "AXISBANK", "ICICIBANK", "HDFCBANK"),
+        *("KOTAKBANK", "LT", "MARUTI", "TITAN", "NTPC", "ONGC", "COALINDIA", "BHARTIARTL", "CIPLA", "SUNPHARMA"),
+        *("TATASTEEL", "HINDALCO", "JSWSTEEL", "GRASIM", "POWERGRID", "BPCL", "HEROMOTOCO", "EICHERMOT"),
+    )
+)
+"""Instruments the sandbox lists."""
 
 
 @contextmanager
@@ -26,7 +36,7 @@ def stage(**settings: Any) -> Iterator[Platform]:
     with tempfile.TemporaryDirectory(prefix="saras-prove-", ignore_cleanup_errors=True) as folder:
         postgres = PostgresForTests()
         sandbox = SandboxProcess(Path(folder))
-        platform = Platform(postgres.database_for("trade_executor"), sandbox, reconcile_every_s=30, **settings)
+        platform = Platform(postgres.database_for("trade_executor"), sandbox, **{"reconcile_every_s": 30, **settings})
         platform.deposit(FUNDS_PAISE)
         platform.publish(
             [
