@@ -43,6 +43,8 @@ check: .venv/.ready ## Lint, types, import rules, schemas under diff
 	$(BIN)/lint-imports --no-cache
 	$(BIN)/bandit --quiet --configfile pyproject.toml --recursive $(addsuffix /src,$(MEMBERS)) scripts
 	$(BIN)/python scripts/schemas.py --check
+	$(BIN)/python scripts/chart.py --check
+	$(BIN)/python scripts/dashboards.py --check
 
 fmt: .venv/.ready ## Format and mend what can be mended
 	$(BIN)/ruff check --fix .
@@ -51,8 +53,10 @@ fmt: .venv/.ready ## Format and mend what can be mended
 services: ## Install RabbitMQ and Redis (Debian or Ubuntu, as root) for the tests that need them
 	scripts/services.sh
 
-schemas: .venv/.ready ## Write docs/events and docs/openapi from the code
+schemas: .venv/.ready ## Write docs/events, docs/openapi, the chart's schema and manifests and the dashboards from the code
 	$(BIN)/python scripts/schemas.py
+	$(BIN)/python scripts/chart.py
+	$(BIN)/python scripts/dashboards.py
 
 migration: .venv/.ready ## New migration from the models: make migration service=user-service name=add_phone
 	$(BIN)/python scripts/migration.py "$(service)" "$(name)"

@@ -1,7 +1,10 @@
 import importlib.util
 import sys
+from functools import cache
 from pathlib import Path
 
+import kubernetes_validate
+import kubernetes_validate.utils
 import pytest
 import yaml
 
@@ -17,6 +20,14 @@ def chart():
     sys.modules[spec.name] = module
     spec.loader.exec_module(module)
     return module
+
+
+@pytest.fixture(scope="session")
+def validate():
+    """``validate(document)``: raises unless it is what Kubernetes says, to the letter. Its schemas are read once."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(kubernetes_validate.utils, "schema_contents", cache(kubernetes_validate.utils.schema_contents))
+        yield lambda document: kubernetes_validate.validate(document, "1.37", strict=True)
 
 
 @pytest.fixture(scope="session")

@@ -45,23 +45,23 @@ def test_helm_lints_it():
 
 
 @pytest.mark.parametrize("name", SETS)
-def test_every_document_is_valid_to_the_letter(documents_of, name):
+def test_every_document_is_valid_to_the_letter(documents_of, validate, name):
     documents = documents_of(name)
     kinds = {f"{document['apiVersion']}/{document['kind']}" for document in documents}
     operated = {kind for kind in kinds if "." in kind.split("/")[0] and not kind.split("/")[0].endswith(".k8s.io")}
     assert operated <= OPERATED
     for document in documents:
         if f"{document['apiVersion']}/{document['kind']}" not in OPERATED:
-            kubernetes_validate.validate(document, "1.37", strict=True)
+            validate(document)
     names = [(document["kind"], document["metadata"]["name"]) for document in documents]
     assert len(names) == len(set(names))
 
 
-def test_validation_notices_a_field_that_does_not_exist(documents_of):
+def test_validation_notices_a_field_that_does_not_exist(documents_of, validate):
     broken = copy.deepcopy(of_kind(documents_of("default"), "Deployment")[0])
     broken["spec"]["template"]["spec"]["containers"][0]["redinessProbe"] = {}
     with pytest.raises(kubernetes_validate.ValidationError):
-        kubernetes_validate.validate(broken, "1.37", strict=True)
+        validate(broken)
 
 
 def test_the_chart_has_every_process_of_every_service(documents_of):
