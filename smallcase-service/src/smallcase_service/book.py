@@ -112,6 +112,13 @@ class Book:
 
     def free_shares(self, user_id: UUID) -> dict[str, int]:
         """Delivery shares ``user_id`` could sell now, by instrument, all portfolios together."""
+        return {item["instrument"]: int(item["quantity"]) - int(item["reserved"]) for item in self._holdings(user_id)}
+
+    def held_shares(self, user_id: UUID) -> dict[str, int]:
+        """Delivery shares ``user_id`` has, those in open sell orders included."""
+        return {item["instrument"]: int(item["quantity"]) for item in self._holdings(user_id)}
+
+    def _holdings(self, user_id: UUID) -> list[dict[str, Any]]:
         expires_at = self._clock.now().timestamp() + _TOKEN_TTL_S
         token = self._tokens.mint(Identity(user_id, user_id, frozenset({"user"}), 0, expires_at), AUDIENCE)
         (reply,) = self.transport.send([Call("GET", "/holdings", {INTERNAL_TOKEN_HEADER: token})])
@@ -119,8 +126,8 @@ class Book:
             raise reply
         if reply.status != 200:  # noqa: PLR2004 - HTTP
             raise Unavailable("The book did not say what is held")
-        items = jsonio.loads(reply.body)["items"]
-        return {item["instrument"]: int(item["quantity"]) - int(item["reserved"]) for item in items}
+        items: list[dict[str, Any]] = jsonio.loads(reply.body)["items"]
+        return items
 
 
 def _batch(placement: Placement) -> bytes:

@@ -18,7 +18,9 @@ from smallcase_service.store.sips import Sip
 from smallcase_service.usecases.previewing import Preview
 from smallcase_service.usecases.pricing import Board
 from smallcase_service.usecases.starting import Started
+from smallcase_service.usecases.suggesting import Suggested
 from smallcase_service.usecases.views import HoldingView, InvestmentView, SmallcaseView
+from smallcase_service.usecases.whatif import ORDERS_A_SECOND, WhatIf
 
 NO_UNITS = "the index starts once every constituent has had a price"
 NO_PRICE = "a constituent has no price yet"
@@ -139,6 +141,61 @@ def version_document(row: Any, constituents: Sequence[Any]) -> dict[str, Any]:
         "diff": row.diff,
         "index_value": None if row.index_level is None else f"{row.index_level:.4f}",
         "created_at": rfc3339(row.created_at),
+    }
+
+
+def what_if_document(found: WhatIf) -> dict[str, Any]:
+    """What a version would set off if every subscriber agreed."""
+    effects = found.effects
+    return {
+        "diff": found.diff,
+        "constituents": [{"instrument": name, "weight": fraction(weight)} for name, weight in found.weights.items()],
+        "min_investment": money(found.minimum_paise),
+        "validation": validation_document(found.issues),
+        "subscribers": effects.subscribers,
+        "subscribers_traded": effects.traded,
+        "subscribers_below_minimum": effects.below_minimum,
+        "orders": effects.orders,
+        "sell_value": rupees(effects.turnover("SELL")),
+        "buy_value": rupees(effects.turnover("BUY")),
+        "turnover": _share(effects.turnover("SELL") + effects.turnover("BUY"), effects.worth_paise),
+        "charges": rupees(found.charges_paise),
+        "broker_orders": effects.broker_orders,
+        "seconds": _seconds(effects.broker_orders),
+        "seconds_one_by_one": _seconds(effects.orders),
+    }
+
+
+def _share(part: int, whole: int) -> str | None:
+    return None if whole == 0 else fraction(part * 1_000_000 // whole)
+
+
+def _seconds(orders: int) -> str:
+    """At ten orders a second, with one decimal."""
+    return f"{orders // ORDERS_A_SECOND}.{orders % ORDERS_A_SECOND}"
+
+
+def suggestions_document(found: Suggested) -> dict[str, Any]:
+    """Proposed baskets, each with why."""
+    return {
+        "sessions": found.sessions,
+        "universe": found.universe,
+        "caution": found.caution,
+        "items": [
+            {
+                "method": one.method.value,
+                "constituents": [
+                    {"instrument": name, "weight": fraction(weight)} for name, weight in one.weights.items()
+                ],
+                "min_investment": rupees(one.minimum_paise),
+                "expected_return": rate(one.figures.expected_return),
+                "volatility": rate(one.figures.volatility),
+                "max_drawdown": rate(one.figures.max_drawdown),
+                "reason": one.figures.reason,
+                "why": one.why,
+            }
+            for one in found.proposals
+        ],
     }
 
 

@@ -462,3 +462,45 @@ class SipOut(Answer):
     status: Literal["active", "ended"]
     instalments: list[InstalmentOut]
     created_at: datetime
+
+
+class WhatIfOut(Answer):
+    """What a version would set off over all subscribers; times at ten broker orders a second."""
+
+    diff: dict[str, Any]
+    constituents: list[WeightOut]
+    min_investment: Money | None
+    validation: ValidationOut
+    subscribers: int
+    subscribers_traded: int
+    subscribers_below_minimum: int
+    orders: int
+    sell_value: Money
+    buy_value: Money
+    turnover: FractionOut | None
+    charges: Money
+    broker_orders: int
+    seconds: str
+    seconds_one_by_one: str
+
+
+class SuggestionOut(Answer):
+    """A proposed basket and why."""
+
+    method: str
+    constituents: list[WeightOut]
+    min_investment: Money
+    expected_return: RateOut | None
+    volatility: RateOut | None
+    max_drawdown: RateOut | None
+    reason: str | None
+    why: list[str]
+
+
+class SuggestionsOut(Answer):
+    """Proposals from the past of ``universe`` shares; ``caution`` when that past is short."""
+
+    sessions: int
+    universe: int
+    caution: str | None
+    items: list[SuggestionOut]

@@ -8,7 +8,7 @@ from datetime import timedelta
 from saras_common.errors import Unavailable
 from saras_common.inbox import Inbox
 from smallcase_service.store import keys
-from smallcase_service.usecases import running, sips
+from smallcase_service.usecases import running, samples, sips, watching
 from smallcase_service.usecases.context import Context
 
 _log = logging.getLogger(__name__)
@@ -24,10 +24,15 @@ def run_runs(ctx: Context, every_s: float, stop: threading.Event) -> None:
 
 
 def run_watch(ctx: Context, every_s: float, stop: threading.Event) -> None:
-    """Make instalments and offers until ``stop``."""
+    """Samples, instalments, offers, allowed repairs and checks, again and again until ``stop``."""
+    waiting = samples.Samples(ctx)
 
     def watch() -> bool:
-        return sips.make_instalments(ctx) > 0
+        waiting.make()
+        watching.check_holdings(ctx)
+        watching.repair_automatically(ctx)
+        watching.offer_rebalances(ctx)
+        return sips.make_instalments(ctx) == sips.AT_ONCE
 
     _repeat("watch", watch, every_s, stop)
 

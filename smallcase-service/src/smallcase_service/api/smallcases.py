@@ -8,10 +8,24 @@ from saras_common import jsonio
 from saras_common.schemas import Limit, Page, decode_cursor
 from saras_common.web import CurrentUser, IdempotencyKey, StrictRoute
 from smallcase_service.api.edge import Ctx, answer, id_in_cursor, id_in_path, key_of, once_answer, page_answer
-from smallcase_service.documents import performance_document, smallcase_document, version_document
-from smallcase_service.schemas import PerformanceOut, SmallcaseIn, SmallcaseOut, VersionOut
+from smallcase_service.documents import (
+    performance_document,
+    smallcase_document,
+    suggestions_document,
+    version_document,
+    what_if_document,
+)
+from smallcase_service.schemas import (
+    PerformanceOut,
+    SmallcaseIn,
+    SmallcaseOut,
+    SuggestionIn,
+    SuggestionsOut,
+    VersionOut,
+    WhatIfOut,
+)
 from smallcase_service.store import smallcases as stored
-from smallcase_service.usecases import composing, views
+from smallcase_service.usecases import composing, suggesting, views, whatif
 from smallcase_service.usecases.once import CREATED, act_once
 
 router = APIRouter(route_class=StrictRoute, tags=["smallcases"])
@@ -100,3 +114,18 @@ def get_performance(smallcase_id: str, caller: CurrentUser, ctx: Ctx) -> Respons
         view = views.view_smallcase(session, ctx, id_in_path(smallcase_id), caller.user_id)
         points = views.index_series(session, ctx, view.smallcase)
     return answer(performance_document(points, view))
+
+
+@router.post("/smallcase/{smallcase_id}/what-if", response_model=WhatIfOut)
+def what_if(smallcase_id: str, body: SmallcaseIn, caller: CurrentUser, ctx: Ctx) -> Response:
+    """What publishing this version of my smallcase would set off over all its subscribers. Nothing is done."""
+    return answer(what_if_document(whatif.what_if(ctx, caller.user_id, id_in_path(smallcase_id), body.proposal())))
+
+
+@router.post("/smallcases/suggestions", response_model=SuggestionsOut)
+def suggest(body: SuggestionIn, caller: CurrentUser, ctx: Ctx) -> Response:
+    """Baskets for my amount, risk level and exclusions, each with why."""
+    found = suggesting.suggest(
+        ctx, caller.user_id, body.amount, body.risk, exclude=body.exclude, exclude_sectors=body.exclude_sectors
+    )
+    return answer(suggestions_document(found))

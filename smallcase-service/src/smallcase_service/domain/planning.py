@@ -56,14 +56,17 @@ def plan_rebalance(held: Ints, market: Market, cash: Ints | None = None, *, is_f
 
 
 def plan_sells(held: Ints, market: Market, *, is_full: bool) -> tuple[Ints, Ints]:
-    """What is over target, to the nearest share; and which of them were skipped (as 0 and 1)."""
+    """What is over target, down to the last whole share at or below it; and which were skipped (as 0 and 1).
+
+    Rounding up instead would leave many holdings a little over, and a cheap one short of many shares for it.
+    """
     worth = held @ market.prices
     if worth.size and int(worth.max()) > MAX_WORTH_PAISE:
         raise ValueError("a basket is worth more than can be planned exactly")
-    over = np.maximum(held - _nearest(worth, market), 0)
+    over = np.maximum(held - _targets(worth, market), 0)
     turnover = over @ market.prices
     after = worth - _ceil(turnover * (market.sell_ppm + market.buy_ppm), UNIT)  # charges make the whole smaller
-    sells = np.maximum(held - _nearest(after, market), 0)
+    sells = np.maximum(held - _targets(after, market), 0)
     if is_full:
         return sells, np.zeros_like(sells)
     skip = _small(sells * market.prices, worth) & (market.weights > 0)
@@ -97,9 +100,8 @@ def drifts(held: Ints, prices: Ints, weights: Ints, *, is_relative: bool) -> Int
     return largest
 
 
-def _nearest(worth: Ints, market: Market) -> Ints:
-    unit = UNIT * market.prices
-    return (2 * worth[:, None] * market.weights + unit) // (2 * unit)
+def _targets(worth: Ints, market: Market) -> Ints:
+    return worth[:, None] * market.weights // (UNIT * market.prices)
 
 
 def _small(values: Ints, worth: Ints) -> Bools:

@@ -57,17 +57,14 @@ def minimum(prices: Sequence[int], weights: Sequence[int]) -> Minimum:
 
 
 def _at(amount: Fraction, prices: Sequence[int], weights: Sequence[int]) -> Minimum:
-    quantities = []
-    for price, weight in zip(prices, weights, strict=True):
-        wanted = amount * weight / (UNIT * price)
-        quantities.append(max(1, round_half_up(wanted.numerator, wanted.denominator)))
-    value = sum(quantity * price for quantity, price in zip(quantities, prices, strict=True))
-    errors = [
-        abs(Fraction(quantity * price * UNIT, value) - weight)
-        for quantity, price, weight in zip(quantities, prices, weights, strict=True)
+    quantities = [
+        max(1, round_half_up(amount.numerator * weight, amount.denominator * UNIT * price))
+        for price, weight in zip(prices, weights, strict=True)
     ]
-    worst = max(errors)
-    return Minimum(tuple(quantities), value, -(-worst.numerator // worst.denominator))
+    values = [quantity * price for quantity, price in zip(quantities, prices, strict=True)]
+    value = sum(values)
+    worst = max(abs(one * UNIT - weight * value) for one, weight in zip(values, weights, strict=True))
+    return Minimum(tuple(quantities), value, -(-worst // value))
 
 
 def buys_for(held: Ints, prices: Ints, costs: Ints, weights: Ints, budgets: Ints, allowed: Ints | None = None) -> Ints:

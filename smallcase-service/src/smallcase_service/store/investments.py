@@ -35,6 +35,14 @@ _HELD = text(
     " AND EXISTS (SELECT FROM holdings h WHERE h.investment_id = i.id AND h.quantity > 0)"
     " ORDER BY i.id LIMIT :limit"
 )
+_TO_REPAIR = text(
+    f"SELECT {_COLUMNS} FROM investments i"  # noqa: S608 - our own words
+    " JOIN LATERAL (SELECT r.id, r.kind, r.state FROM runs r WHERE r.investment_id = i.id ORDER BY r.id DESC LIMIT 1)"
+    "   AS last ON last.state = 'COMPLETED_ADJUSTED' AND last.kind <> 'repair'"
+    " WHERE i.repair_budget IS NOT NULL"
+    " AND EXISTS (SELECT FROM legs l WHERE l.run_id = last.id AND l.filled_quantity < l.quantity)"
+    " ORDER BY i.id LIMIT :limit"
+)
 _FOLLOW = text("UPDATE investments SET version = :version, rebalanced_at = :now WHERE id = :id")
 _BUDGET = text("UPDATE investments SET repair_budget = :budget WHERE id = :id AND user_id = :user")
 _HOLDINGS = text(
@@ -162,6 +170,11 @@ def list_held(session: Session, *, smallcase_id: UUID | None, after: UUID | None
     """Baskets with shares in them, by id; all of one smallcase, or all. Needs the service's scope."""
     rows = session.execute(_HELD, {"smallcase": smallcase_id, "after": after, "limit": limit})
     return [Investment(*row) for row in rows]
+
+
+def list_to_repair(session: Session, limit: int) -> list[Investment]:
+    """Baskets whose users allow repairs and whose last run was not wholly filled. Needs the service's scope."""
+    return [Investment(*row) for row in session.execute(_TO_REPAIR, {"limit": limit})]
 
 
 def follow(session: Session, investment_id: UUID, version: int, now: datetime) -> None:

@@ -2,6 +2,7 @@
 
 from collections.abc import Mapping, Sequence
 from datetime import date, timedelta
+from decimal import Decimal
 from fractions import Fraction
 from uuid import UUID
 
@@ -119,14 +120,14 @@ def _scores(session: Session, ctx: Context, proposal: Proposal, board: Board) ->
     return [Fraction(1)] * len(names)
 
 
-def _given(proposal: Proposal) -> list:  # type: ignore[type-arg]
+def _given(proposal: Proposal) -> list[Decimal]:
     missing = [n for n, one in enumerate(proposal.constituents) if one.weight is None]
     if missing:
         raise WeightsDoNotSum(
             "Custom weighting needs a weight for every constituent",
             errors=[{"field": f"constituents.{n}.weight", "message": "is missing"} for n in missing],
         )
-    return [one.weight for one in proposal.constituents]
+    return [one.weight for one in proposal.constituents if one.weight is not None]
 
 
 def _capitalisations(names: Sequence[str], board: Board) -> list[Fraction]:

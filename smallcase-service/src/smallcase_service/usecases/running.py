@@ -68,14 +68,20 @@ class Answered:
 
 
 def place_runs(ctx: Context, run_ids: Sequence[UUID]) -> dict[UUID, Placed | SarasError]:
-    """Place the planned orders of runs; what the book answered, by run."""
+    """Place the planned orders of runs; what the book answered, by run.
+
+    Sells the book refused for want of shares are cut to what there is and placed again.
+    """
     answers: dict[UUID, Placed | SarasError] = {}
     for start in range(0, len(run_ids), AT_ONCE):
-        answers |= _place(ctx, run_ids[start : start + AT_ONCE])
+        again = list(run_ids[start : start + AT_ONCE])
+        while again:
+            found, again = _place(ctx, again)
+            answers |= found
     return answers
 
 
-def _place(ctx: Context, run_ids: Sequence[UUID]) -> dict[UUID, Placed | SarasError]:
+def _place(ctx: Context, run_ids: Sequence[UUID]) -> tuple[dict[UUID, Placed | SarasError], list[UUID]]:
     with ctx.database.for_service() as session:
         waiting = [run for run in runs.lock(session, run_ids) if not run.is_placed and not run.state.is_over]
         legs = runs.list_legs(session, [run.id for run in waiting])
@@ -96,8 +102,8 @@ def _place(ctx: Context, run_ids: Sequence[UUID]) -> dict[UUID, Placed | SarasEr
     keys = {run.id: run.key for run in waiting}
     free = _free_shares(ctx, [run for run in waiting if _lacks_shares(run, answers[run.id])])
     with ctx.database.for_service() as session:
-        _note(ctx, session, answers, keys, free)
-    return answers
+        cut = _note(ctx, session, answers, keys, free)
+    return answers | {run_id: [] for run_id in cut}, cut
 
 
 def _lacks_shares(run: Run, outcome: Placed | SarasError) -> bool:
@@ -126,8 +132,8 @@ def _note(
     answers: Mapping[UUID, Placed | SarasError],
     keys: Mapping[UUID, str],
     free: Mapping[UUID, Mapping[str, int]],
-) -> None:
-    """Write down the book's answers, unless somebody else already did."""
+) -> list[UUID]:
+    """Write down the book's answers, unless somebody else already did; the runs whose sells were cut."""
     present = [
         run
         for run in runs.lock(session, answers)
@@ -136,6 +142,7 @@ def _note(
     legs = runs.list_legs(session, [run.id for run in present])
     taken: list[tuple[Run, str, UUID, str]] = []
     changed: list[Run] = []
+    cut: list[UUID] = []
     for run in present:
         outcome = answers[run.id]
         if isinstance(outcome, list):
@@ -148,6 +155,7 @@ def _note(
         elif _lacks_shares(run, outcome):
             if run.user_id in free:
                 _sell_less(session, run, legs[run.id], free[run.user_id])
+                cut.append(run.id)
         else:
             _refuse(ctx, session, run, legs[run.id], outcome)
             changed.append(run)
@@ -155,6 +163,7 @@ def _note(
         runs.take(session, taken)
     runs.save(session, present)
     tell(ctx, session, changed)
+    return cut
 
 
 def _sell_less(session: Session, run: Run, legs: Sequence[Leg], free: Mapping[str, int]) -> None:

@@ -1,0 +1,328 @@
+"""Runs from start to end on a paper book: fills in any order, crashes, partial fills, shares sold elsewhere."""
+
+import itertools
+import random
+from concurrent.futures import ThreadPoolExecutor
+
+import pytest
+
+from saras_common.events import BasketRunChanged, OrderUpdated
+from saras_common.ids import new_id
+from saras_common.testing.databases import assert_no_drift
+from smallcase_service.models import Base
+from smallcase_service.usecases import running, watching
+
+THREE = {"NSE:INFY": "0.5", "NSE:TCS": "0.3", "NSE:ITC": "0.2"}
+LATER = {"NSE:INFY": "0.2", "NSE:SBIN": "0.3", "NSE:ITC": "0.5"}
+
+
+def invested(door, amount="500000", weights=THREE, **more):
+    user = door.user()
+    case = user.compose(weights, **more)
+    answer = user.post(f"/smallcase/{case['id']}/invest", {"amount": amount})
+    door.fill_all()
+    return user, case, answer
+
+
+def test_models_say_what_migrations_made(basket_database):
+    assert_no_drift(basket_database.admin_url, "smallcase_service", Base.metadata)
+
+
+def test_invest_spends_at_most_the_amount_and_says_what_is_left(door):
+    user, case, answer = invested(door)
+    run = user.run(answer)
+    assert run["status"] == "COMPLETED"
+    assert float(run["spent"]) + float(run["unspent"]) == 500_000
+    assert float(run["spent"]) > 470_000
+    assert user.holdings(answer["basket_id"]) == {o["instrument"]: o["quantity"] for o in answer["orders"]}
+    states = [event.status for event in door.told(BasketRunChanged)]
+    assert states == ["QUEUED", "BUYING", "COMPLETED"]
+    more = user.post(f"/smallcase/{case['id']}/invest", {"amount": "100000"})
+    assert more["kind"] == "add"
+    assert {order["side"] for order in more["orders"]} == {"BUY"}
+
+
+def test_the_minimum_can_be_invested_and_a_paisa_less_cannot(door):
+    user = door.user()
+    case = user.compose(THREE)
+    least = case["min_investment"]
+    refused = user.call("POST", f"/smallcase/{case['id']}/invest", {"amount": f"{float(least) - 0.01:.2f}"})
+    assert refused.json()["code"] == "amount_too_small"
+    answer = user.post(f"/smallcase/{case['id']}/invest", {"amount": least})
+    assert {order["instrument"] for order in answer["orders"]} == set(THREE)
+
+
+def test_events_in_any_order_and_number_come_to_the_same(door):
+    user = door.user()
+    case = user.compose(THREE)
+    answer = user.post(f"/smallcase/{case['id']}/invest", {"amount": "500000"})
+    events = []
+    for order in door.book.open():
+        events.append(door.book.fill(order, order.quantity // 2))
+        events.append(door.book.fill(order))
+    dice = random.Random(4)
+    for _ in range(5):
+        shuffled = events * 2
+        dice.shuffle(shuffled)
+        for event in shuffled:
+            door.tell(event)
+    door.drive()
+    assert user.run(answer)["status"] == "COMPLETED"
+    assert user.holdings(answer["basket_id"]) == {o["instrument"]: o["quantity"] for o in answer["orders"]}
+
+
+def test_news_of_an_order_before_the_answer_to_its_placement(door):
+    user = door.user()
+    case = user.compose(THREE)
+    door.book.loses_answers = True
+    answer = user.post(f"/smallcase/{case['id']}/invest", {"amount": "500000"})
+    assert answer["status"] == "QUEUED"
+    assert answer["orders"] == []
+    door.tell(*door.book.fill_all())
+    assert sum(user.holdings(answer["basket_id"]).values()) == sum(o.quantity for o in door.book.orders.values())
+    door.book.loses_answers = False
+    door.clock.advance(10)
+    door.drive()
+    door.drive()
+    assert user.run(answer)["status"] == "COMPLETED"
+    assert len(door.book.orders) == 3
+
+
+@pytest.mark.parametrize("what", ["down", "loses_answers"])
+def test_a_run_whose_placement_was_not_answered_is_placed_once(door, what):
+    user = door.user()
+    case = user.compose(THREE)
+    setattr(door.book, what, True)
+    answer = user.post(f"/smallcase/{case['id']}/invest", {"amount": "500000"}, key="once")
+    door.drive()
+    setattr(door.book, what, False)
+    assert user.post(f"/smallcase/{case['id']}/invest", {"amount": "500000"}, key="once") == answer
+    door.clock.advance(10)
+    for _ in range(3):
+        door.drive()
+    assert len(door.book.orders) == 3
+    door.fill_all()
+    assert user.run(answer)["status"] == "COMPLETED"
+
+
+def test_a_rebalance_sells_first_and_buys_from_what_that_brought(door):
+    user, case, _ = invested(door)
+    user.call("PUT", f"/smallcase/{case['id']}", proposal_of(LATER))
+    answer = user.post(f"/smallcase/{case['id']}/rebalance", {"full": True})
+    assert {order["side"] for order in answer["orders"]} == {"SELL"}
+    assert "NSE:TCS" in {order["instrument"] for order in answer["orders"]}
+    door.fill_all()
+    run = user.run(answer)
+    assert run["status"] == "COMPLETED"
+    assert float(run["spent"]) <= float(run["received"])
+    view = user.get(f"/investments/{answer['basket_id']}")
+    assert view["version"] == 2
+    worth = sum(door.prices[name] * count for name, count in user.holdings(answer["basket_id"]).items())
+    worth += round(float(run["unspent"]) * 100)
+    for row in view["holdings"]:
+        price = door.prices[row["instrument"]]
+        assert abs(row["quantity"] * price - worth * float(row["target_weight"])) <= price
+    assert user.call("POST", f"/smallcase/{case['id']}/rebalance").json()["code"] == "nothing_to_do"
+
+
+def test_exit_by_half_then_the_rest(door):
+    user, case, first = invested(door)
+    before = user.holdings(first["basket_id"])
+    user.post(f"/smallcase/{case['id']}/exit", {"fraction": "0.5"})
+    door.fill_all()
+    half = user.holdings(first["basket_id"])
+    assert all(abs(half[name] * 2 - before[name]) <= 1 for name in before)
+    answer = user.post(f"/smallcase/{case['id']}/exit")
+    door.fill_all()
+    assert user.run(answer)["status"] == "COMPLETED"
+    assert user.holdings(first["basket_id"]) == {}
+    assert user.call("POST", f"/smallcase/{case['id']}/exit").json()["code"] == "nothing_held"
+
+
+def test_partly_filled_is_offered_for_repair_within_the_leftover(door):
+    user = door.user()
+    case = user.compose(THREE)
+    answer = user.post(f"/smallcase/{case['id']}/invest", {"amount": "500000"})
+    itc = next(order for order in door.book.open() if order.instrument == "NSE:ITC")
+    door.tell(door.book.fill(itc, 10, then="EXPIRED"))
+    door.fill_all()
+    run = user.run(answer)
+    assert run["status"] == "COMPLETED_ADJUSTED"
+    view = user.get(f"/investments/{answer['basket_id']}")
+    assert view["repair"] == {
+        "leftover": run["unspent"],
+        "missing": [{"instrument": "NSE:ITC", "side": "BUY", "quantity": itc.quantity - 10}],
+    }
+    door.mark({"NSE:ITC": 60_000})
+    preview = user.post(f"/smallcase/{case['id']}/preview", {"action": "repair"}, status=200)
+    fixed = user.post(f"/smallcase/{case['id']}/repair")
+    assert [(o["instrument"], o["quantity"]) for o in fixed["orders"]] == [
+        (leg["instrument"], leg["quantity"]) for leg in preview["legs"]
+    ]
+    (bought,) = fixed["orders"]
+    assert bought["quantity"] <= itc.quantity - 10
+    assert bought["quantity"] * 600 <= float(run["unspent"])
+    door.fill_all()
+    assert user.run(fixed)["kind"] == "repair"
+
+
+def test_repair_by_itself_only_within_the_users_budget(door, record_history):
+    record_history(door)
+    for budget, repaired in (("0.0001", False), ("0.9", True), (None, False)):
+        user = door.user()
+        case = user.compose(THREE)
+        answer = user.post(f"/smallcase/{case['id']}/invest", {"amount": "500000"})
+        user.call("PATCH", f"/investments/{answer['basket_id']}", {"auto_repair_budget": budget})
+        itc = next(order for order in door.book.open() if order.instrument == "NSE:ITC")
+        door.tell(door.book.fill(itc, 1, then="EXPIRED"))
+        door.fill_all()
+        assert watching.repair_automatically(door.context) == int(repaired)
+        latest = user.get(f"/investments/{answer['basket_id']}")["run"]
+        assert latest["kind"] == ("repair" if repaired else "invest")
+        door.fill_all()
+
+
+def test_shares_sold_elsewhere_leave_the_basket_and_loose_ones_are_never_touched(door):
+    user, case, first = invested(door)
+    held = user.holdings(first["basket_id"])
+    infy = held["NSE:INFY"]
+    door.book.shares[user.id, "NSE:INFY"] += 5  # loose shares
+    sold = OrderUpdated(
+        at=door.clock.now(),
+        order_id=new_id(),
+        user_id=user.id,
+        instrument="NSE:INFY",
+        side="SELL",
+        product="CNC",
+        quantity=8,
+        status="FILLED",
+        filled_quantity=8,
+        filled_value_paise=8 * 150_000,
+        charges_paise=0,
+    )
+    door.book.shares[user.id, "NSE:INFY"] -= 8
+    door.tell(sold)
+    watching.check_holdings(door.context)
+    assert user.holdings(first["basket_id"])["NSE:INFY"] == infy - 3
+    door.book.shares[user.id, "NSE:INFY"] += 100  # bought loose afterwards
+    answer = user.post(f"/smallcase/{case['id']}/exit")
+    assert {o["instrument"]: o["quantity"] for o in answer["orders"]}["NSE:INFY"] == infy - 3
+    door.fill_all()
+    assert door.book.shares[user.id, "NSE:INFY"] == 100
+
+
+def test_an_exit_refused_for_want_of_shares_sells_what_there_is(door):
+    user, case, first = invested(door)
+    held = user.holdings(first["basket_id"])
+    door.book.shares[user.id, "NSE:TCS"] -= 4  # sold elsewhere, not told yet
+    answer = user.post(f"/smallcase/{case['id']}/exit")
+    assert len(answer["orders"]) == 3
+    door.fill_all()
+    assert user.run(answer)["status"] == "COMPLETED_ADJUSTED"
+    sells = {o.instrument: o.quantity for o in door.book.orders.values() if o.side == "SELL"}
+    assert sells == {**held, "NSE:TCS": held["NSE:TCS"] - 4}
+    assert user.holdings(first["basket_id"]) == {}
+
+
+def test_a_refusal_of_the_book_is_the_answer_and_leaves_nothing(door):
+    user = door.user()
+    case = user.compose(THREE)
+    door.book.refuses = {"code": "insufficient_funds", "status": 422, "title": "No cash", "detail": "No cash"}
+    path = f"/smallcase/{case['id']}/invest"
+    refused = user.call("POST", path, {"amount": "500000"}, key="k")
+    assert (refused.status_code, refused.json()["code"]) == (422, "insufficient_funds")
+    again = user.call("POST", path, {"amount": "500000"}, key="k")
+    assert again.json()["code"] == "insufficient_funds"
+    assert again.headers["idempotency-replayed"] == "true"
+    assert user.call("POST", path, {"amount": "400000"}, key="k").json()["code"] == "idempotency_key_reused"
+    assert user.get("/investments")["items"] == []
+    door.book.refuses = None
+    user.post(path, {"amount": "500000"})
+
+
+def test_buys_refused_after_the_sells_leave_the_cash_with_the_user(door):
+    user, case, _ = invested(door)
+    user.call("PUT", f"/smallcase/{case['id']}", proposal_of(LATER))
+    answer = user.post(f"/smallcase/{case['id']}/rebalance", {"full": True})
+    door.tell(*door.book.fill_all())
+    door.book.refuses = {"code": "insufficient_funds", "status": 422, "title": "No cash", "detail": "No cash"}
+    door.drive()
+    run = user.run(answer)
+    assert run["status"] == "COMPLETED_ADJUSTED"
+    assert run["reason"].startswith("insufficient_funds")
+    assert run["unspent"] == run["received"]
+    door.book.refuses = None
+    repaired = user.post(f"/smallcase/{case['id']}/repair")
+    assert {order["side"] for order in repaired["orders"]} == {"BUY"}
+
+
+def test_many_baskets_hold_no_more_than_their_user(door):
+    """Random investing, leaving, rebalancing and selling elsewhere: never more in baskets than in the account."""
+    dice = random.Random(11)
+    user = door.user()
+    cases = [user.compose(THREE), user.compose(LATER), user.compose({"NSE:INFY": "0.5", "NSE:LT": "0.5"})]
+    for step in itertools.count():
+        case = dice.choice(cases)
+        act = dice.choice(["invest", "exit", "rebalance", "sell"])
+        if act == "sell":
+            _sell_elsewhere(door, user, dice)
+        else:
+            body = {"invest": {"amount": "90000"}, "exit": {"fraction": "0.4"}, "rebalance": {"full": True}}[act]
+            user.call("POST", f"/smallcase/{case['id']}/{act}", body)
+        door.mark({name: max(1000, price + dice.randint(-900, 900) * 5) for name, price in door.prices.items()})
+        door.clock.advance(10)
+        door.fill_all()
+        watching.check_holdings(door.context)
+        in_baskets = door.rows(
+            "SELECT instrument, sum(quantity) FROM holdings WHERE user_id = :u GROUP BY 1", u=user.id
+        )
+        for instrument, quantity in in_baskets:
+            assert quantity <= door.book.shares.get((user.id, instrument), 0)
+        if step == 40:
+            break
+    assert any(quantity for _, quantity in in_baskets)
+
+
+def _sell_elsewhere(door, user, dice):
+    held = [name for (owner, name), count in door.book.shares.items() if owner == user.id and count > 1]
+    if not held:
+        return
+    name = dice.choice(held)
+    quantity = dice.randint(1, door.book.shares[user.id, name])
+    door.book.shares[user.id, name] -= quantity
+    door.tell(
+        OrderUpdated(
+            at=door.clock.now(),
+            order_id=new_id(),
+            user_id=user.id,
+            instrument=name,
+            side="SELL",
+            product="CNC",
+            quantity=quantity,
+            status="FILLED",
+            filled_quantity=quantity,
+            filled_value_paise=1,
+            charges_paise=0,
+        )
+    )
+
+
+def test_two_starts_at_once_make_one_run(door):
+    user = door.user()
+    case = user.compose(THREE)
+    with ThreadPoolExecutor(4) as pool:
+        answers = list(
+            pool.map(lambda _: user.call("POST", f"/smallcase/{case['id']}/invest", {"amount": "500000"}), range(4))
+        )
+    codes = sorted(answer.status_code for answer in answers)
+    assert codes == [202, 409, 409, 409]
+    assert running.drive(door.context) == 0
+
+
+def proposal_of(weights):
+    return {
+        "name": "A basket",
+        "visibility": "public",
+        "weighting": "custom",
+        "constituents": [{"instrument": name, "weight": weight} for name, weight in weights.items()],
+    }
