@@ -13,10 +13,12 @@ BENCHES = {
     "allocate": ("allocate", "measure"),
     "entry": ("entry", "measure"),
     "relay": ("relay", "measure"),
+    "inbox": ("inbox", "measure"),
     "latency": ("latency", "measure"),
     "start": ("start", "measure"),
     "burst": ("burst", "measure"),
     "oldbook": ("burst", "measure_old_book"),
+    "streams": ("streams", "measure"),
 }
 RESULTS = Path(__file__).parent / "results.json"
 
@@ -30,9 +32,10 @@ def main() -> int:
     for name in chosen:
         module, function = BENCHES[name]
         print(f"{name} …", flush=True)
-        figures += getattr(importlib.import_module(module), function)()
+        measured = getattr(importlib.import_module(module), function)()
+        write(measured, RESULTS)  # at once: what comes later may fail
+        figures += measured
     show(figures)
-    write(figures, RESULTS)
     return 0
 
 

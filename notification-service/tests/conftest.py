@@ -7,6 +7,7 @@ from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack
 from dataclasses import dataclass
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 from uuid import UUID
@@ -30,7 +31,7 @@ from saras_common.clock import ManualClock
 from saras_common.events import Event, FundsMoved, OrderUpdated, UserChanged
 from saras_common.ids import new_id
 from saras_common.metrics import Metrics
-from saras_common.testing.databases import MigratedDatabase
+from saras_common.testing.databases import MigratedDatabase, PostgresForTests
 
 KEY = "internal-key-of-the-tests-32-bytes-long"
 
@@ -126,19 +127,23 @@ def message_database(database_for: Callable[..., MigratedDatabase]) -> MigratedD
 @pytest.fixture
 def settings_of(message_database: MigratedDatabase) -> Callable[..., Settings]:
     def make(**changes: Any) -> Settings:
-        values = {
-            "database_url": message_database.url,
-            "broker_url": message_database.bus_url,
-            "internal_token_key": KEY,
-            "webhook_key": "webhook-key-of-the-tests-32-bytes-long",
-            "smtp_host": "127.0.0.1",
-            "smtp_security": "none",
-            "allow_loopback": True,
-            **changes,
-        }
-        return Settings(**values)
+        return _settings(message_database, **changes)
 
     return make
+
+
+def _settings(database: MigratedDatabase, **changes: Any) -> Settings:
+    values = {
+        "database_url": database.url,
+        "broker_url": database.bus_url,
+        "internal_token_key": KEY,
+        "webhook_key": "webhook-key-of-the-tests-32-bytes-long",
+        "smtp_host": "127.0.0.1",
+        "smtp_security": "none",
+        "allow_loopback": True,
+        **changes,
+    }
+    return Settings(**values)
 
 
 @pytest.fixture
@@ -157,6 +162,18 @@ def open_desk(settings_of: Callable[..., Settings], manual_clock: ManualClock) -
 @pytest.fixture
 def desk(open_desk: Callable[..., Desk]) -> Desk:
     return open_desk()
+
+
+@pytest.fixture(scope="module")
+def module_desk(postgres: PostgresForTests) -> Iterator[Desk]:
+    """For the many cases of a module that leave nothing behind."""
+    database = postgres.database_for("notification_service")
+    settings = _settings(database)
+    clock = ManualClock(datetime(2026, 3, 2, 5, tzinfo=UTC))
+    app = create_app(settings, clock=clock)
+    with TestClient(app, raise_server_exceptions=False) as client:
+        yield Desk(app.state.context, client, clock, settings)
+    postgres.drop(database)
 
 
 @pytest.fixture

@@ -12,14 +12,14 @@ from notification_service.domain.channels import Channel
 from notification_service.domain.deliveries import MAX_ANSWER_CHARS, Delivery, State
 from notification_service.domain.planning import Leg
 from notification_service.domain.views import DeliveryView
+from saras_common.jsonio import dumps
 
 _ADD = text("""
 INSERT INTO deliveries (id, notification_id, user_id, channel, target_id, round, state, attempts, next_at,
     created_at, updated_at)
 SELECT id, notification_id, user_id, channel, target_id, round, state, 0, next_at, :now, :now
-FROM unnest(CAST(:ids AS uuid[]), CAST(:notifications AS uuid[]), CAST(:users AS uuid[]), CAST(:channels AS text[]),
-    CAST(:targets AS uuid[]), CAST(:rounds AS bigint[]), CAST(:states AS text[]), CAST(:next_ats AS timestamptz[]))
-    AS legs (id, notification_id, user_id, channel, target_id, round, state, next_at)
+FROM json_to_recordset(CAST(:rows AS json)) AS legs (id uuid, notification_id uuid, user_id uuid, channel text,
+    target_id uuid, round bigint, state text, next_at timestamptz)
 ON CONFLICT DO NOTHING
 """)
 _LOCK_WAITING = text(
@@ -80,20 +80,20 @@ LegKey = tuple[UUID, str, UUID]
 
 def add(session: Session, legs: Sequence[tuple[UUID, UUID, UUID, Leg, int]], now: datetime) -> None:
     """Write deliveries given as (key, notification, user, leg, round); what is there already stays as it is."""
-    session.execute(
-        _ADD,
+    rows = [
         {
-            "ids": [item[0] for item in legs],
-            "notifications": [item[1] for item in legs],
-            "users": [item[2] for item in legs],
-            "channels": [item[3].channel.value for item in legs],
-            "targets": [item[3].target_id for item in legs],
-            "rounds": [item[4] for item in legs],
-            "states": [item[3].state.value for item in legs],
-            "next_ats": [item[3].next_at for item in legs],
-            "now": now,
-        },
-    )
+            "id": key,
+            "notification_id": notification_id,
+            "user_id": user_id,
+            "channel": leg.channel,
+            "target_id": leg.target_id,
+            "round": number,
+            "state": leg.state,
+            "next_at": leg.next_at,
+        }
+        for key, notification_id, user_id, leg, number in legs
+    ]
+    session.execute(_ADD, {"rows": dumps(rows).decode(), "now": now})
 
 
 def lock_waiting(session: Session, notification_ids: Sequence[UUID]) -> set[LegKey]:
