@@ -13,6 +13,7 @@ from notification_service.usecases.context import Context
 from notification_service.usecases.delivering import PostRoom, claim_one, deliver
 from saras_common.clock import SystemClock
 from saras_common.metrics import Metrics
+from saras_common.process import Probes
 
 
 class _Bench:
@@ -50,6 +51,8 @@ def run_worker(settings: Settings) -> None:
     """Work until told to stop; a warm stop lets what has begun end."""
     app = make_worker_app(settings)
     declare(app)
+    if settings.probe_port:
+        Probes(settings.host, settings.probe_port, Metrics())
     app.worker_main(
         ["worker", "--loglevel", settings.log_level, "--without-gossip", "--without-mingle", "--without-heartbeat"]
     )
