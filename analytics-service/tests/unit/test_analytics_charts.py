@@ -3,7 +3,10 @@
 import json
 import re
 import stat
+import subprocess
+import threading
 from dataclasses import replace
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 
 import numpy as np
 import pytest
@@ -236,6 +239,41 @@ def test_picture(history):
     png = raster.to_image(charts.render("value", history), "png", width=800, height=500, scale=2)
     assert png.startswith(b"\x89PNG\r\n\x1a\n")
     assert (int.from_bytes(png[16:20]), int.from_bytes(png[20:24])) == (1600, 1000)
+
+
+class Site(BaseHTTPRequestHandler):
+    """Serves a chart's page and its scripts as the platform does, policy and all."""
+
+    page = b""
+
+    def do_GET(self):
+        name = self.path.rpartition("/")[2]
+        self.send_response(200)
+        self.send_header("Content-Type", "text/html" if name == "chart" else "text/javascript")
+        self.send_header("Content-Security-Policy", charts.HTML_POLICY)
+        self.end_headers()
+        self.wfile.write(self.page if name == "chart" else charts.asset(name))
+
+    def log_message(self, *args):
+        pass
+
+
+@pytest.mark.services
+def test_page_draws_itself_under_its_own_policy_and_offers_nothing_to_the_cloud(history, monkeypatch, tmp_path):
+    program = chromium()
+    monkeypatch.setattr(Site, "page", charts.to_html(charts.render("value", history)))
+    with ThreadingHTTPServer(("127.0.0.1", 0), Site) as server:
+        threading.Thread(target=server.serve_forever, daemon=True).start()
+        page = f"http://127.0.0.1:{server.server_port}/api/v1/analytics/charts/chart"
+        flags = ["--headless=new", "--no-sandbox", "--disable-gpu", "--virtual-time-budget=20000", "--dump-dom"]
+        command = [program, *flags, f"--user-data-dir={tmp_path}", "--enable-logging=stderr", page]
+        run = subprocess.run(command, capture_output=True, text=True, timeout=60, check=True)
+        server.shutdown()
+    assert "CONSOLE" not in run.stderr
+    assert 'class="main-svg"' in run.stdout
+    assert "Net paid in" in run.stdout
+    assert "Download plot" in run.stdout
+    assert "Share" not in run.stdout
 
 
 @pytest.mark.services

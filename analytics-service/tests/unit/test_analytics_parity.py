@@ -5,6 +5,7 @@ import numpy as np
 import pandas as pd
 import pytest
 import pyxirr
+from scipy.stats import norm, truncnorm
 
 from analytics_service.domain.figures import Reason
 from analytics_service.domain.history import Histories
@@ -71,6 +72,7 @@ def plain_returns(histories, row):
 
 
 def test_every_figure_of_200_random_portfolios(histories, ours):
+    tail = truncnorm.mean(-np.inf, norm.ppf(0.05))
     free, least = (1.06 ** (1 / 252) - 1), (1.02 ** (1 / 252) - 1)
     for row in range(PORTFOLIOS):
         figures = ours.of(row)
@@ -90,6 +92,8 @@ def test_every_figure_of_200_random_portfolios(histories, ours):
             "worst_month": months.min(),
             "var_historical": empyrical.value_at_risk(returns, 0.05),
             "cvar_historical": empyrical.conditional_value_at_risk(returns, 0.05),
+            "var_parametric": norm.ppf(0.05, returns.mean(), returns.std()),
+            "cvar_parametric": returns.mean() + returns.std() * tail,
             "beta": empyrical.beta(returns[both], market[both], free),
             "alpha": empyrical.alpha(returns[both], market[both], free),
             "tracking_error": empyrical.annual_volatility(returns[both] - market[both]),

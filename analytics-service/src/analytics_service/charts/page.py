@@ -11,14 +11,21 @@ ASSETS_PATH = "/api/v1/analytics/assets"
 """Where the service serves `asset`, to anyone: a page's scripts are fetched without a token."""
 ASSETS = ("plotly.min.js", "draw.js")
 HTML_POLICY = (
-    "default-src 'none'; script-src 'self'; style-src 'unsafe-inline'; img-src data: blob:; frame-ancestors 'none'"
+    "default-src 'none'; script-src 'self'; style-src 'unsafe-inline'; img-src data: blob:;"
+    " form-action 'none'; base-uri 'none'; frame-ancestors 'none'"
 )
-"""Content-Security-Policy a page needs: plotly.js writes styles, and pictures when asked to save one."""
+"""Content-Security-Policy a page needs: plotly.js writes styles, and pictures when asked to save one. Nothing leaves:
+plotly.js offers to send a chart to its makers, which the page's script and this refuse."""
 
 _DRAW = """\
 "use strict";
 const figure = JSON.parse(document.getElementById("figure").textContent);
-Plotly.newPlot("chart", figure.data, figure.layout, { responsive: true, displaylogo: false });
+Plotly.newPlot("chart", figure.data, { ...figure.layout, autosize: true }, {
+  responsive: true,
+  displaylogo: false,
+  showSendToCloud: false,
+  plotlyServerURL: "",
+});
 """
 _PAGE = """\
 <!doctype html>
@@ -27,7 +34,7 @@ _PAGE = """\
 <meta charset="utf-8">
 <meta name="viewport" content="width=device-width, initial-scale=1">
 <title>{title}</title>
-<style>html, body {{ margin: 0; height: 100%; background: white }} #chart {{ height: 100%; min-height: 420px }}</style>
+<style>body {{ margin: 0; background: white }} #chart {{ height: 100vh; min-height: 420px }}</style>
 </head>
 <body>
 <div id="chart"></div>

@@ -24,6 +24,9 @@ from analytics_service.domain.figures import Days
 from analytics_service.domain.risk import drawdowns, underwater
 
 TWO = 2
+_BARS = 150
+"""Bars of flows that would fill the panel."""
+_DAY_MS = 86_400_000
 _NOTHING_VALUED = "Nothing has been valued yet."
 
 
@@ -43,6 +46,7 @@ def value(history: PortfolioHistory) -> go.Figure:
     opening = history.values[first] - paid[: first + 1].sum() if not history.deposits[: first + 1].any() else 0.0
     invested = opening + np.cumsum(paid)
     days = iso(history.days)
+    bar_ms = max(float((history.days[-1] - history.days[0]).astype(int)) / _BARS, 0.6) * _DAY_MS
     figure = make_subplots(rows=2, cols=1, shared_xaxes=True, row_heights=[0.76, 0.24], vertical_spacing=0.06)
     figure.add_scatter(
         x=days, y=listed(history.values), customdata=in_rupees(history.values), name="Value", row=1, col=1,
@@ -59,13 +63,16 @@ def value(history: PortfolioHistory) -> go.Figure:
         moved = amounts != 0
         figure.add_bar(
             x=iso(history.days[moved]), y=listed(amounts[moved]), customdata=in_rupees(amounts[moved]), name=name,
-            marker={"color": colour, "line": {"color": colour, "width": 1.5}}, row=2, col=1,
+            marker={"color": colour}, width=bar_ms, row=2, col=1,
             hovertemplate="%{customdata}",
         )  # fmt: skip
-    titled(figure, title, "Worth at each close; gaps are days without a valuation")
+    titled(figure, title, "Worth at each close; gaps were not valued")
     figure.update_layout(hovermode="x unified", barmode="relative")
+    room = np.array([-bar_ms, bar_ms]).astype("timedelta64[ms]")
+    ends = history.days[[0, -1]].astype("datetime64[ms]") + room
+    figure.update_xaxes(range=iso(ends))
     figure.update_yaxes(**rupee_axis(history.values, invested), row=1, col=1)
-    figure.update_yaxes(**rupee_axis(history.deposits, -history.withdrawals, count=4), row=2, col=1)
+    figure.update_yaxes(**rupee_axis(history.deposits, -history.withdrawals, count=3), row=2, col=1)
     return figure
 
 
@@ -85,7 +92,7 @@ def drawdown(history: PortfolioHistory) -> go.Figure:
     figure.update_yaxes(tickformat=".0%")
     deepest = drawdowns(returns).deepest
     trough = deepest.dates["trough_on"][0]
-    figure.update_yaxes(range=[min(1.2 * float(deepest.values[0]), -0.01), 0])
+    figure.update_yaxes(range=[min(1.3 * float(deepest.values[0]), -0.01), 0])
     if not np.isnat(trough):
         recovered = deepest.dates["recovered_on"][0]
         ending = "not recovered yet" if np.isnat(recovered) else f"recovered {_day(recovered)}"
