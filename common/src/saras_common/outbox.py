@@ -49,7 +49,7 @@ STOP_CHECK_S = 0.25
 LINGER_S = 0.05
 """After a small batch the relay waits this long, so that a stream of single events travels in few packets."""
 
-LONGEST_LINGER_S = 0.25
+LONGEST_LINGER_S = 0.5
 STREAM_EVENTS = 32
 """A batch of so many is a stream: the wait doubles while it lasts, for every step behind costs by the packet."""
 

@@ -13,6 +13,7 @@ from typing import Annotated, Any, ClassVar
 from fastapi import APIRouter, Depends, FastAPI, Header, Request, Response
 from fastapi.exceptions import RequestValidationError
 from fastapi.routing import APIRoute
+from prometheus_client import Counter
 from starlette.concurrency import run_in_threadpool
 from starlette.exceptions import HTTPException
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
@@ -128,7 +129,15 @@ def create_service_app(
     lifespan: Callable[[FastAPI], AbstractAsyncContextManager[None]] | None = None,
 ) -> FastAPI:
     """An application with everything but its own routes. ``checks`` raise when a dependency is not ready."""
-    app = FastAPI(title=title, version="1", docs_url=None, redoc_url=None, redirect_slashes=False, lifespan=lifespan)
+    app = FastAPI(
+        title=title,
+        version="1",
+        docs_url=None,
+        redoc_url=None,
+        redirect_slashes=False,
+        lifespan=lifespan,
+        telemetry={"tracing": False, "metrics": False, "logs": False},  # ours; asking for theirs costs every request
+    )
     app.state.internal_tokens = internal_tokens
     app.state.audience = settings.service
     app.state.metrics = metrics
@@ -228,7 +237,9 @@ class RequestScope:
         self._requests = metrics.counter(
             "saras_http_requests_total", "Requests by service, method and status class", ("service", "method", "status")
         )
-        self._seconds = metrics.histogram("saras_http_request_seconds", "Time to answer, by service", ("service",))
+        seconds = metrics.histogram("saras_http_request_seconds", "Time to answer, by service", ("service",))
+        self._seconds = seconds.labels(service)
+        self._counters: dict[tuple[str, int], Counter] = {}
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         if scope["type"] != "http":
@@ -263,8 +274,12 @@ class RequestScope:
     def _record(self, scope: Scope, status: int, seconds: float) -> None:
         if scope["path"] in _OPEN_PATHS:
             return
-        self._requests.labels(self._service, scope["method"], f"{status // 100}xx").inc()
-        self._seconds.labels(self._service).observe(seconds)
+        kind = (scope["method"], status // 100)
+        counter = self._counters.get(kind)
+        if counter is None:
+            counter = self._counters[kind] = self._requests.labels(self._service, kind[0], f"{kind[1]}xx")
+        counter.inc()
+        self._seconds.observe(seconds)
         if log.isEnabledFor(logging.DEBUG):
             log.debug("request", extra={"method": scope["method"], "path": scope["path"], "status": status})
 

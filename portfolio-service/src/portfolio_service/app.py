@@ -8,7 +8,6 @@ from functools import partial
 from uuid import UUID
 
 from fastapi import FastAPI
-from starlette.middleware import Middleware
 
 from portfolio_service import consumer, tasks
 from portfolio_service.api import entry
@@ -141,7 +140,7 @@ def create_app(
     app.state.order_entry = order_entry
     for router in routers:
         app.include_router(router)
-    app.user_middleware.append(Middleware(EntryDoor, owner=app, router=entry.router))  # inside the request's scope
+    app.middleware_stack = EntryDoor(app, entry.router, service=settings.service, metrics=metrics)
     return app
 
 

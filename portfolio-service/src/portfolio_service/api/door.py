@@ -13,12 +13,13 @@ from typing import Any
 from fastapi import APIRouter, FastAPI, Request, Response
 from fastapi.routing import APIRoute
 from pydantic import BaseModel, ValidationError
-from starlette.types import ASGIApp, Receive, Scope, Send
+from starlette.types import Receive, Scope, Send
 
 from saras_common import jsonio
 from saras_common.errors import InvalidInput, SarasError
+from saras_common.metrics import Metrics
 from saras_common.schemas import IDEMPOTENCY_KEY_PATTERN
-from saras_common.web import current_user, invalid_input, problem_response
+from saras_common.web import RequestScope, current_user, invalid_input, problem_response
 
 Handler = Callable[[Request], Coroutine[Any, Any, Response]]
 
@@ -45,24 +46,34 @@ class EntryRoute(APIRoute):
 
 
 class EntryDoor:
-    """Innermost middleware: takes requests for the router's paths past the framework's routing."""
+    """Before everything else of ``owner``: takes POSTs to the router's paths past all the framework would do.
 
-    def __init__(self, app: ASGIApp, *, owner: FastAPI, router: APIRouter) -> None:
-        self._app = app
+    What every request gets from `RequestScope` these get too.
+    """
+
+    def __init__(self, owner: FastAPI, router: APIRouter, *, service: str, metrics: Metrics) -> None:
         self._owner = owner
+        self._rest = owner.build_middleware_stack()
+        self._in_scope = RequestScope(self._serve, service=service, metrics=metrics)
         self._handlers = {
             route.path: route.get_route_handler() for route in router.routes if isinstance(route, EntryRoute)
         }
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        if scope["type"] == "http" and scope["method"] == "POST":
-            handle = self._handlers.get(scope["path"].removeprefix(scope.get("root_path", "")))
-            if handle is not None:
-                scope["app"] = self._owner
-                response = await handle(Request(scope, receive))
-                await response(scope, receive, send)
-                return
-        await self._app(scope, receive, send)
+        if scope["type"] == "http" and scope["method"] == "POST" and _path(scope) in self._handlers:
+            await self._in_scope(scope, receive, send)
+        else:
+            await self._rest(scope, receive, send)
+
+    async def _serve(self, scope: Scope, receive: Receive, send: Send) -> None:
+        scope["app"] = self._owner
+        response = await self._handlers[_path(scope)](Request(scope, receive))
+        await response(scope, receive, send)
+
+
+def _path(scope: Scope) -> str:
+    path: str = scope["path"]
+    return path.removeprefix(scope.get("root_path", ""))
 
 
 def _key_of(request: Request) -> str | None:
