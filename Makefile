@@ -50,7 +50,7 @@ fmt: .venv/.ready ## Format and mend what can be mended
 	$(BIN)/ruff check --fix .
 	$(BIN)/ruff format .
 
-services: ## Install RabbitMQ and Redis (Debian or Ubuntu, as root) for the tests that need them
+services: ## Install RabbitMQ, Redis and Chromium (Debian or Ubuntu, as root) for the tests that need them
 	scripts/services.sh
 
 schemas: .venv/.ready ## Write docs/events, docs/openapi, the chart's schema and manifests and the dashboards from the code
