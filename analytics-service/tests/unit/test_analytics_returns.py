@@ -120,6 +120,26 @@ def test_rates_that_cannot_be_known(days, amounts, reason):
     assert (found.value, found.reason) == (None, reason)
 
 
+def test_rates_are_counted_as_the_roots_of_the_polynomial_they_are():
+    random = np.random.default_rng(3)
+    flows = random.integers(-1000, 1001, (400, 7)).astype(float)
+    days = np.datetime64("2020-01-01") + 365 * np.arange(7)
+    found, reasons = rates(days, flows)
+    counted = set()
+    for row, (rate, code) in enumerate(zip(found, reasons, strict=True)):
+        roots = np.roots(flows[row, ::-1])  # in 1 / (1 + rate)
+        real = roots[np.abs(roots.imag) < 1e-7].real
+        inside = [1 / root - 1 for root in real if root > 0 and -0.9999 < 1 / root - 1 < 100]
+        if len(inside) == 1:
+            assert rate == pytest.approx(inside[0], rel=1e-9)
+        else:
+            assert REASONS[code] in (
+                {Reason.SEVERAL_RATES} if inside else {Reason.RATE_OUT_OF_RANGE, Reason.NO_SIGN_CHANGE}
+            )
+        counted.add(len(inside))
+    assert {0, 1, 2, 3} <= counted
+
+
 def test_every_change_of_sign_does_not_mean_another_rate():
     days = [date(2025, 1, 1), date(2025, 7, 1), date(2026, 1, 1), date(2026, 7, 1)]
     amounts = [-1000, 300, -200, 1000]
