@@ -1,19 +1,14 @@
 """Events become messages: once each, grouped, by wishes."""
 
-import random
-
 import pytest
 
-from notification_service.consumer import news_handler
 from notification_service.models import Base
-from saras_common.consumer import Consumer
 from saras_common.events import (
     Allocation,
     AllocationPosted,
     ExecutionStateChanged,
     ReconciliationCompleted,
     UserLoggedIn,
-    pack,
 )
 from saras_common.ids import new_id
 from saras_common.testing import assert_no_drift
@@ -140,20 +135,6 @@ def test_a_kind_nobody_wants_leaves_nothing(desk):
     assert desk.inbox(user) == []
     with desk.context.database.for_service() as session:
         assert session.connection().exec_driver_sql("SELECT count(*) FROM notifications").scalar() == 0
-
-
-def test_shuffled_and_repeated_deliveries_tell_each_event_once(desk):
-    rng = random.Random(5)
-    users = [desk.person() for _ in range(20)]
-    events = [desk.funds(rng.choice(users), amount) for amount in range(1, 501)]
-    messages = list(pack(events[:100])) + [message for event in events[100:] for message in pack([event])]
-    deliveries = [message for message in messages for _ in range(rng.randint(1, 5))]
-    rng.shuffle(deliveries)
-    consumer = Consumer(None, "notification-service", desk.context.database, news_handler(desk.context))
-    for start in range(0, len(deliveries), 16):
-        consumer.deliver(deliveries[start : start + 16])
-    found = [item["title"] for user in users for item in desk.inbox(user, "?limit=500")]
-    assert len(found) == len(set(found)) == 500
 
 
 def test_quiet_hours_move_what_can_wait(desk):
