@@ -11,6 +11,7 @@ from figures import Figure, show, write
 
 BENCHES = {
     "allocate": ("allocate", "measure"),
+    "baskets": ("baskets", "measure"),
     "entry": ("entry", "measure"),
     "relay": ("relay", "measure"),
     "inbox": ("inbox", "measure"),

@@ -86,7 +86,9 @@ def buys_for(held: Ints, prices: Ints, costs: Ints, weights: Ints, budgets: Ints
     if allowed is not None:
         buys = np.minimum(buys, allowed)
     gaps = worth[:, None] * weights - UNIT * prices * held
-    buys = _dropped(buys, gaps, costs, budgets)
+    buys = _spent(_dropped(buys, gaps, costs, budgets), gaps, prices, costs, budgets, allowed)
+    # cash that is still there was kept for worst prices; counted in full it may ask for one more share of something
+    gaps += (budgets - spendable)[:, None] * weights
     return _spent(buys, gaps, prices, costs, budgets, allowed)
 
 
