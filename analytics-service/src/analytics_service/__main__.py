@@ -3,14 +3,12 @@
 import argparse
 import sys
 
-import uvicorn
-
 from analytics_service.app import create_app, workers
 from analytics_service.settings import Settings
 from saras_common import logs
 from saras_common.db import migrate
 from saras_common.metrics import Metrics
-from saras_common.process import run_workers
+from saras_common.process import run_workers, serve_api
 
 _WORKERS = {"consume": "consumer", "relay": "relay", "worker": "upkeep"}
 
@@ -28,7 +26,7 @@ def main(arguments: list[str] | None = None) -> None:
     settings = Settings()
     logs.setup(settings.service, settings.log_level)
     if command == "api":
-        uvicorn.run(create_app(settings), host=settings.host, port=settings.port, http="httptools", access_log=False)
+        serve_api(settings, create_app(settings))
     elif command == "migrate":
         migrate(settings.database_url.get_secret_value(), "analytics_service")
     else:

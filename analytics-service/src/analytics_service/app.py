@@ -92,14 +92,15 @@ def workers(
     ask_book: Ask | None = None,
 ) -> list[Worker]:
     """The loops beside the API: consumer, relay, upkeep."""
-    clock, service_metrics = clock or SystemClock(), ServiceMetrics(metrics or Metrics())
+    clock, metrics = clock or SystemClock(), metrics or Metrics()
+    service_metrics = ServiceMetrics(metrics)
     context = wire(settings, clock=clock, new_id=new_id, ask_book=ask_book)
     bus = connect_bus(settings.broker_url.get_secret_value())
     handle = consumer.handler(
         clock, new_id, context.outbox, band_percent=context.rules.price_band_percent, count=service_metrics.count_trades
     )
-    consuming = Consumer(bus, settings.service, context.database, handle, batch=CONSUMER_BATCH)
-    relay = Relay(context.database, bus, settings.schema_name)
+    consuming = Consumer(bus, settings.service, context.database, handle, batch=CONSUMER_BATCH, metrics=metrics)
+    relay = Relay(context.database, bus, settings.schema_name, metrics=metrics)
     upkeep = partial(tasks.run_upkeep, context, consuming.inbox)
     loops: dict[str, Loop] = {"consumer": consuming.run, "relay": relay.run, "upkeep": upkeep}
     last = _Last(len(loops), (bus.close, context.database.dispose))

@@ -1,13 +1,12 @@
 """``python -m smallcase_service api | consume | relay | worker | migrate``: one process each."""
 
 import argparse
-import signal
-import threading
-
-import uvicorn
+import sys
 
 from saras_common import logs
 from saras_common.db import migrate
+from saras_common.metrics import Metrics
+from saras_common.process import run_workers, serve_api
 from smallcase_service.app import create_app, workers
 from smallcase_service.settings import Settings
 
@@ -27,7 +26,7 @@ def main(arguments: list[str] | None = None) -> None:
     settings = Settings()
     logs.setup(settings.service, settings.log_level)
     if command == "api":
-        uvicorn.run(create_app(settings), host=settings.host, port=settings.port, http="httptools", access_log=False)
+        serve_api(settings, create_app(settings))
     elif command == "migrate":
         migrate(settings.database_url.get_secret_value(), "smallcase_service")
     else:
@@ -35,15 +34,9 @@ def main(arguments: list[str] | None = None) -> None:
 
 
 def _work(settings: Settings, names: tuple[str, ...]) -> None:
-    stop = threading.Event()
-    for number in (signal.SIGINT, signal.SIGTERM):
-        signal.signal(number, lambda *_: stop.set())
-    chosen = [worker for worker in workers(settings) if worker.name.rpartition(".")[2] in names]
-    threads = [threading.Thread(target=worker.run, args=(stop,), name=worker.name) for worker in chosen]
-    for thread in threads:
-        thread.start()
-    for thread in threads:
-        thread.join()
+    metrics = Metrics()
+    chosen = [worker for worker in workers(settings, metrics=metrics) if worker.name.rpartition(".")[2] in names]
+    sys.exit(run_workers(settings, chosen, metrics))
 
 
 if __name__ == "__main__":

@@ -78,14 +78,15 @@ def workers(
     *,
     clock: Clock | None = None,
     new_id: NewId = new_id,
+    metrics: Metrics | None = None,
     transport: Transport | None = None,
 ) -> list[Worker]:
     """The loops beside the API: two consumers, the relay, the runs, the watch, the upkeep."""
     context = wire(settings, clock=clock or SystemClock(), new_id=new_id, transport=transport)
     bus = connect_bus(settings.broker_url.get_secret_value())
-    orders = Consumer(bus, "smallcase-service", context.database, consumer.orders_handler())
-    market = Consumer(bus, "smallcase-service.market", context.database, consumer.market_handler())
-    relay = Relay(context.database, bus, settings.schema_name)
+    orders = Consumer(bus, "smallcase-service", context.database, consumer.orders_handler(), metrics=metrics)
+    market = Consumer(bus, "smallcase-service.market", context.database, consumer.market_handler(), metrics=metrics)
+    relay = Relay(context.database, bus, settings.schema_name, metrics=metrics)
     loops: dict[str, Loop] = {
         "consumer": orders.run,
         "market": market.run,

@@ -141,7 +141,7 @@ def _compose(
         *user_service.app.workers(users, metrics=metrics),
         *portfolio_service.app.workers(book, metrics=metrics),
         *trade_executor.app.workers(executor, metrics=metrics),
-        *smallcase_service.app.workers(baskets, transport=to_book),
+        *smallcase_service.app.workers(baskets, metrics=metrics, transport=to_book),
         *notification_service.app.workers(notifications, metrics=metrics),
         *analytics_service.app.workers(analytics, metrics=metrics, ask_book=ask_book),
     ]
