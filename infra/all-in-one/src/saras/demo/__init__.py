@@ -10,6 +10,7 @@ from rich.console import Console
 from saras.client import Api, Sandbox
 from saras.demo.flow import Crowd
 from saras.demo.market import list_quotes, wait_tradable
+from saras.demo.messages import print_messages
 from saras.demo.people import make_people
 from saras.demo.proof import collect, prove
 from saras.demo.report import (
@@ -40,8 +41,9 @@ ENVIRONMENT = {
     "SARAS_WINDOW_S": "600",
     "RATE_ADDRESS": "1000000/second",
     "SANDBOX_PRICES": "fixed",
+    "NOTIFY_ALLOW_LOOPBACK": "1",
 }
-"""Closed by hand, windows are the story's; one address speaks for two hundred users."""
+"""Closed by hand, windows are the story's; one address speaks for two hundred users; a webhook is received here."""
 
 
 def run_demo(settings: PlatformSettings, console: Console, *, users: int, orders: int, keep: bool) -> int:
@@ -88,6 +90,7 @@ def _play(platform: PlatformProcess, progress: Progress, console: Console, *, us
     print_credits(console, seen.batches)
     print_fault(console, seen)
     print_statements(console, story)
+    print_messages(console, story)
     print_reconciliation(console, seen)
     print_checks(console, checks)
     people.close()
