@@ -127,15 +127,23 @@ def request(user_id: UUID, side: str, quantity: int = 1, **terms: Any) -> EntryR
 
 
 @contextmanager
-def raced_book(**rules: Any) -> Iterator[RacedBook]:
-    """A book on a server of its own, ended afterwards."""
-    server = PostgresForTests()
-    book = RacedBook(server.database_for("portfolio_service"), **rules)
+def server() -> Iterator[PostgresForTests]:
+    """A PostgreSQL of the campaign's own."""
+    made = PostgresForTests()
+    try:
+        yield made
+    finally:
+        made.stop()
+
+
+@contextmanager
+def raced_book(on: PostgresForTests, **rules: Any) -> Iterator[RacedBook]:
+    """A book on a database of its own."""
+    book = RacedBook(on.database_for("portfolio_service"), **rules)
     try:
         yield book
     finally:
         book.context.database.dispose()
-        server.stop()
 
 
 def contest(book: RacedBook, users: Sequence[UUID], side: str, number: int, seed: int) -> dict[UUID, int]:
@@ -186,7 +194,7 @@ def race(book: RacedBook, side: str, count: int, seed: int) -> Outcome:
 def play(run: Run) -> Outcome:
     """Half of the races for shares, half for cash."""
     outcome = Outcome()
-    with raced_book() as book:
+    with server() as on, raced_book(on) as book:
         for number, start in enumerate(range(0, run.size, ROUND)):
             if run.left_s <= 0:
                 outcome.missed.append(f"{start:,} races fitted into the time, not {run.size:,}")

@@ -68,7 +68,8 @@ def _section(row: Row) -> str:
     lines += [f"Violated: {what}." for what in row["examples"]]
     if row["missed"] or row["examples"]:
         lines.append("")
-    lines += [f"{row['seconds']} s on {row['ran_on']}: `make prove only={row['name']} seed={row['seed']}`", ""]
+    took = f"{row['seconds']} s ({row['cpu_seconds']} s of processor time) on {row['ran_on']}"
+    lines += [f"{took}: `make prove only={row['name']} seed={row['seed']}`", ""]
     return "\n".join(lines)
 
 
