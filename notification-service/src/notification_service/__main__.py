@@ -27,7 +27,7 @@ def main(arguments: list[str] | None = None) -> None:
     elif command == "migrate":
         migrate(settings.database_url.get_secret_value(), "notification_service")
     elif command == "consume":
-        _work(settings, frozenset({"consumer", "market", "feed", "feed-upkeep", "beat"}))
+        _work(settings, frozenset({"consumer", "market", "feed", "beat"}))
     elif settings.has_task_queue:
         from notification_service.celery_worker import run_worker
 

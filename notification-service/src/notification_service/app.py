@@ -16,7 +16,6 @@ from notification_service.senders.gateways import Gateway
 from notification_service.senders.hooks import Webhooks
 from notification_service.senders.mail import FolderMail, SmtpMail
 from notification_service.settings import Settings
-from notification_service.upkeep import run_feed_upkeep
 from notification_service.usecases.context import Context, Rules
 from notification_service.usecases.delivering import PostRoom, Send
 from notification_service.usecases.feed import FeedReader
@@ -46,6 +45,7 @@ def wire(settings: Settings, *, clock: Clock, new_id: NewId = new_id) -> Context
             lease=timedelta(seconds=settings.lease_s),
             webhook_give_up=timedelta(hours=settings.webhook_give_up_h),
             keep=timedelta(days=settings.keep_days),
+            keep_feed=timedelta(days=settings.feed_keep_days),
             allow_loopback=settings.allow_loopback,
             webhook_key=settings.webhook_key.get_secret_value().encode(),
         ),
@@ -148,13 +148,12 @@ def workers(
     news = consuming("notification-service", consumer.news_handler(context))
     market = consuming("notification-service.market", consumer.market_handler(context))
     feed = consuming("notification-service.feed", consumer.feed_handler())
-    inboxes = (news.inbox, market.inbox)
+    inboxes = (news.inbox, market.inbox, feed.inbox)
     room = post_room(settings, clock, metrics)
     loops: dict[str, Loop] = {
         "consumer": news.run,
         "market": market.run,
         "feed": feed.run,
-        "feed-upkeep": partial(run_feed_upkeep, context, feed.inbox, timedelta(days=settings.feed_keep_days)),
         "beat": partial(tasks.run_beat, context, new_id(), inboxes, publish, settings.poll_s),
     }
     if publish is None:

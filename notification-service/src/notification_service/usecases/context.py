@@ -21,6 +21,7 @@ class Rules:
     lease: timedelta
     webhook_give_up: timedelta
     keep: timedelta
+    keep_feed: timedelta
     allow_loopback: bool
     webhook_key: bytes
 

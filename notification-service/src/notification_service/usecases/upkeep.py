@@ -6,6 +6,7 @@ from uuid import UUID
 
 from notification_service.store import leases, notifications
 from notification_service.usecases.context import Context
+from notification_service.usecases.feed import prune_feed
 from saras_common.inbox import Inbox
 
 BEAT = "beat"
@@ -22,8 +23,9 @@ def hold_beat(context: Context, holder: UUID) -> bool:
 
 
 def prune(context: Context, inboxes: Sequence[Inbox]) -> None:
-    """Forget old messages with their deliveries, and old event ids, some at a time."""
+    """Forget old messages with their deliveries, what streams were told, and old event ids, some at a time."""
     now = context.clock.now()
+    prune_feed(context.database, now - context.rules.keep_feed)
     while True:
         with context.database.for_service() as session:
             if notifications.prune(session, now - context.rules.keep, _PART) < _PART:
