@@ -10,6 +10,7 @@ sys.path.insert(0, str(Path(__file__).parent))
 from figures import Figure, show, write
 
 BENCHES = {
+    "analytics": ("analytics", "measure"),
     "allocate": ("allocate", "measure"),
     "baskets": ("baskets", "measure"),
     "entry": ("entry", "measure"),
