@@ -6,10 +6,10 @@ is always exactly what remains plus what was realised against it; the book round
 """
 
 from dataclasses import dataclass, field
-from datetime import UTC, date, datetime, timedelta
+from datetime import UTC, datetime, timedelta
 from typing import Any
 
-from saras_common.clock import trading_day
+from saras_common.clock import IST, trading_day
 from saras_common.money import round_half_up
 
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
@@ -76,7 +76,7 @@ class Position:
     def apply(self, order_id: str, side: str, quantity: int, value: int, charges: int, traded_at: datetime) -> None:
         """One trade of the store: a fill, a true-up (``quantity`` 0) or a bust (``quantity`` and ``value`` < 0)."""
         direction = 1 if side == "BUY" else -1
-        self._forget_closed(trading_day(traded_at))
+        self._forget_closed(traded_at)
         self.charges += charges
         if side == "BUY":
             self.bought += quantity
@@ -108,12 +108,11 @@ class Position:
     def _fill_lots(self, order_id: str, signed: int, value: int, at_us: int) -> None:
         sign = 1 if signed > 0 else -1
         left = abs(signed)
+        closable = [lot for lot in self.lots if lot.remaining * sign < 0]
         # an undone trade takes back what it brought before it touches older lots
-        for lot in sorted(self.lots, key=lambda lot: (lot.order_id != order_id, lot.opened_us, lot.order_id)):
+        for lot in sorted(closable, key=lambda lot: (lot.order_id != order_id, lot.opened_us, lot.order_id)):
             if left == 0:
                 return
-            if lot.remaining * sign >= 0:
-                continue
             part = min(left, abs(lot.remaining))
             part_value = _share(value, part, left)
             closed = _share(lot.cost, part, abs(lot.remaining))
@@ -151,11 +150,10 @@ class Position:
     def _lot_of(self, order_id: str) -> Lot | None:
         return next((lot for lot in self.lots if lot.order_id == order_id), None)
 
-    def _forget_closed(self, today: date) -> None:
+    def _forget_closed(self, now: datetime) -> None:
         """Closed lots wait out their day: a true-up of their order may still come."""
-        if any(lot.remaining == 0 for lot in self.lots):
-            midnight = microseconds(datetime(today.year, today.month, today.day, tzinfo=UTC)) - _IST_US
-            self.lots = [lot for lot in self.lots if lot.remaining or lot.opened_us >= midnight]
-
-
-_IST_US = microseconds(_EPOCH + timedelta(hours=5, minutes=30))
+        if all(lot.remaining for lot in self.lots):
+            return
+        today = trading_day(now)
+        midnight = microseconds(datetime(today.year, today.month, today.day, tzinfo=IST))
+        self.lots = [lot for lot in self.lots if lot.remaining or lot.opened_us >= midnight]

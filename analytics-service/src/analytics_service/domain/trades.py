@@ -3,6 +3,7 @@
 from collections.abc import Mapping
 from datetime import date, datetime, timedelta
 from enum import StrEnum
+from functools import lru_cache
 from typing import Any, NamedTuple
 from uuid import UUID
 
@@ -18,6 +19,10 @@ CLEARING = {"NSE": "NSE Clearing Limited", "BSE": "Indian Clearing Corporation L
 
 CLOCK_SKEW = timedelta(minutes=5)
 """How far ahead of ours the clock of whoever tells a trade may be."""
+
+
+day_of = lru_cache(4096)(trading_day)
+"""`trading_day`, remembered: all parts of a posting were traded at one instant."""
 
 
 class Source(StrEnum):
@@ -104,7 +109,7 @@ def judge(execution: Execution, market: Market, now: datetime) -> Trade | Reject
     found = _fault(execution, market, now)
     if found is not None:
         return Rejection(execution, *found)
-    day = trading_day(execution.traded_at)
+    day = day_of(execution.traded_at)
     charges = execution.charges
     if execution.source == Source.ELSEWHERE:
         charges = _usual_charges(execution, day)
@@ -118,6 +123,7 @@ def judge(execution: Execution, market: Market, now: datetime) -> Trade | Reject
     )
 
 
+@lru_cache(1024)
 def settlement_day(day: date) -> date:
     """T+1: the session after the trade's own."""
     return session_on_or_after(session_on_or_after(day) + timedelta(days=1))
@@ -139,7 +145,7 @@ def _fault(execution: Execution, market: Market, now: datetime) -> tuple[Reason,
 
 def _price_fault(execution: Execution, market: Market) -> tuple[Reason, str] | None:
     """A price far outside what the day saw; a day without prices judges nothing."""
-    known = market.ranges.get((execution.instrument, trading_day(execution.traded_at)))
+    known = market.ranges.get((execution.instrument, day_of(execution.traded_at)))
     if known is None:
         return None
     low, high = known

@@ -17,12 +17,12 @@ from analytics_service.domain.trades import (
     Rejection,
     Source,
     Trade,
+    day_of,
     judge,
     likeness,
 )
 from analytics_service.store import market, trades
 from analytics_service.store.trades import PositionKey, RejectedTrade, StoredTrade
-from saras_common.clock import trading_day
 from saras_common.errors import Conflict, NotFound
 from saras_common.events import AllocationPosted, Event, TradeRecorded
 from saras_common.ids import NewId
@@ -30,6 +30,8 @@ from saras_common.ids import NewId
 REPLAY_BATCH = 20_000
 HELD_BACK = 500
 """Rejections looked at again at a time."""
+
+PLATFORM, ELSEWHERE = Source.PLATFORM.value, Source.ELSEWHERE.value
 
 MENDABLE = frozenset({Reason.UNKNOWN_INSTRUMENT, Reason.PRICE_OUT_OF_RANGE})
 """Reasons that later listings and prices can take away."""
@@ -116,19 +118,19 @@ def rebuild(session: Session) -> int:
 def _judged(
     session: Session, executions: Sequence[Execution], band_percent: int, now: datetime
 ) -> tuple[list[Trade], list[Rejection]]:
-    days = {(execution.instrument, trading_day(execution.traded_at)) for execution in executions}
+    days = {(execution.instrument, day_of(execution.traded_at)) for execution in executions}
     known = Market(
         market.list_sectors(session, {instrument for instrument, _ in days}),
         market.list_ranges(session, days),
         band_percent,
     )
     seen: set[Likeness] = trades.list_likenesses(
-        session, [execution for execution in executions if execution.source == Source.ELSEWHERE]
+        session, [execution for execution in executions if execution.source == ELSEWHERE]
     )
     passed, rejected = list[Trade](), list[Rejection]()
     for execution in executions:
         judged = judge(execution, known, now)
-        if isinstance(judged, Trade) and execution.source == Source.ELSEWHERE:
+        if isinstance(judged, Trade) and execution.source == ELSEWHERE:
             mark = likeness(execution)
             if mark in seen:
                 judged = Rejection(execution, Reason.DUPLICATE, "this trade is recorded already")
@@ -175,12 +177,12 @@ def _executions_of(event: Event) -> Iterable[Execution]:
     if isinstance(event, AllocationPosted):
         for part, share in enumerate(event.allocations):
             yield Execution(
-                event.id, part, Source.PLATFORM.value, share.user_id, share.order_id, event.instrument, event.product,
+                event.id, part, PLATFORM, share.user_id, share.order_id, event.instrument, event.product,
                 event.side, event.kind if share.quantity else "true_up", share.quantity, share.value_paise,
                 share.charges, event.traded_at,
             )  # fmt: skip
     elif isinstance(event, TradeRecorded):
         yield Execution(
-            event.trade_id, 0, Source.ELSEWHERE.value, event.user_id, event.trade_id, event.instrument, "CNC",
+            event.trade_id, 0, ELSEWHERE, event.user_id, event.trade_id, event.instrument, "CNC",
             event.side, "fill", event.quantity, event.quantity * event.price_paise, NO_CHARGES, event.traded_at,
         )  # fmt: skip
