@@ -8,7 +8,8 @@ from figures import Figure, median_of
 
 from smallcase_service.domain.planning import Market, plan_rebalance
 from smallcase_service.domain.pricing import Quoted
-from smallcase_service.domain.sizing import UNIT, Ints
+from smallcase_service.domain.sizing import Ints
+from smallcase_service.domain.weights import UNIT
 
 STOCKS, HOLDERS, RUNS = 20, 10_000, 3
 DAY = date(2026, 3, 2)

@@ -76,7 +76,7 @@ def plan_sells(held: Ints, market: Market, *, is_full: bool) -> tuple[Ints, Ints
 def plan_buys(held: Ints, market: Market, budgets: Ints, sold: Bools, *, is_full: bool) -> tuple[Ints, Ints]:
     """What the budgets buy towards the target, nothing of what was just ``sold``; and which were skipped."""
     allowed = np.where(sold | (market.weights == 0), 0, np.iinfo(np.int64).max // 4)
-    buys = buys_for(held, market.prices, market.costs, market.weights, budgets, allowed)
+    buys = buys_for(held, market.prices, market.costs, market.weights, budgets, allowed, charge_ppm=market.buy_ppm)
     if is_full:
         return buys, np.zeros_like(buys)
     worth = held @ market.prices + budgets

@@ -18,6 +18,9 @@ Ints = npt.NDArray[np.int64]
 TOLERANCE = UNIT * 2 // 100
 """A weight may be off by two points at the minimum investment."""
 
+CRUMB = 20
+"""A gap below a twentieth of a share is closed enough: charges may yet turn it into too much."""
+
 STEPS = 60
 """How far the search for a better minimum goes: up to four times the first guess, in twentieths."""
 
@@ -67,7 +70,16 @@ def _at(amount: Fraction, prices: Sequence[int], weights: Sequence[int]) -> Mini
     return Minimum(tuple(quantities), value, -(-worst // value))
 
 
-def buys_for(held: Ints, prices: Ints, costs: Ints, weights: Ints, budgets: Ints, allowed: Ints | None = None) -> Ints:
+def buys_for(
+    held: Ints,
+    prices: Ints,
+    costs: Ints,
+    weights: Ints,
+    budgets: Ints,
+    allowed: Ints | None = None,
+    *,
+    charge_ppm: int = 0,
+) -> Ints:
     """Shares to buy, shape of ``held`` (holders × constituents), costing each holder at most its budget. Never sells.
 
     ``prices`` are last prices, ``costs`` (≥ prices) what one share may cost at worst, charges included; both by
@@ -75,7 +87,7 @@ def buys_for(held: Ints, prices: Ints, costs: Ints, weights: Ints, budgets: Ints
 
     A holder's worth is what it holds plus what its budget buys at worst prices. Each constituent is filled up to
     ``floor(worth·w/p)``; when that is over the budget the least underweight give way first; what is left is spent
-    where the gap per rupee is largest, never beyond the first share that closes a gap.
+    where the gap per rupee is largest, never beyond the first share that closes a gap to a twentieth of a share.
     """
     spendable = _at_prices(budgets, prices, costs)
     worth = held @ prices + spendable
@@ -88,7 +100,8 @@ def buys_for(held: Ints, prices: Ints, costs: Ints, weights: Ints, budgets: Ints
     gaps = worth[:, None] * weights - UNIT * prices * held
     buys = _spent(_dropped(buys, gaps, costs, budgets), gaps, prices, costs, budgets, allowed)
     # cash that is still there was kept for worst prices; counted in full it may ask for one more share of something
-    gaps += (budgets - spendable)[:, None] * weights
+    counted = np.maximum(budgets + (-budgets * charge_ppm // UNIT), spendable)
+    gaps += (counted - spendable)[:, None] * weights
     return _spent(buys, gaps, prices, costs, budgets, allowed)
 
 
@@ -123,10 +136,11 @@ def _spent(buys: Ints, gaps: Ints, prices: Ints, costs: Ints, budgets: Ints, all
     """
     buys = buys.copy()
     rows = np.arange(len(buys))
+    crumbs = UNIT * prices // CRUMB
     while rows.size:
         left = budgets[rows] - buys[rows] @ costs
         gap = gaps[rows] - UNIT * prices * buys[rows]
-        can = (gap > 0) & (costs <= left[:, None])
+        can = (gap > crumbs) & (costs <= left[:, None])
         if allowed is not None:
             can &= buys[rows] < allowed[rows]
         # ordering only: the shares and the money themselves stay integers
