@@ -20,8 +20,8 @@ USERS, KILLS, EVENTS = 5, 100, 5000
 def live(platform_with, people):
     """``live(**settings)``: a platform, its feed, and clients for it."""
 
-    def make(**settings):
-        platform = platform_with(**settings)
+    def make(kind="mounted", **settings):
+        platform = platform_with(kind, **settings)
         platform.feed = platform.services["notification-service"].feed
         platform.origin = f"http://127.0.0.1:{platform.port}"
         platform.client = lambda identity: SseClient(platform.origin + PATH, people.token(identity=identity))
@@ -74,8 +74,9 @@ def test_events_come_with_ids_kinds_and_the_edge_s_headers(live, people):
     assert client.last_id == client.events[-1]["id"] == event_id(3)
 
 
-def test_a_client_killed_a_hundred_times_misses_and_repeats_nothing(live, people):
-    platform, me = live(), people.identity()
+@pytest.mark.parametrize("kind", ["mounted", "http"])
+def test_a_client_killed_a_hundred_times_misses_and_repeats_nothing(live, people, kind):
+    platform, me = live(kind), people.identity()
     others = [new_id() for _ in range(USERS - 1)]
     feed, client = platform.feed, platform.client(me)
 
@@ -156,7 +157,7 @@ def test_a_reader_that_does_not_read_is_dropped_and_the_others_hear_everything(l
             await asyncio.sleep(0.3)
             for number in range(3000):
                 platform.feed.add(me.user_id, number, padding="x" * 3000)
-                while len(client.events) < number - 50:  # the healthy one keeps up
+                while len(client.events) < number - 50:  # noqa: ASYNC110 - the healthy one keeps up
                     await asyncio.sleep(0.002)
             await listening
 

@@ -5,12 +5,14 @@ import socket
 import threading
 import time
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import ExitStack
 
 import pytest
 from websockets.exceptions import ConnectionClosed, InvalidStatus
 from websockets.sync.client import connect
 
 from api_gateway.streams.feed import event_id
+from api_gateway.streams.websocket import MOST_SIGNING_IN
 from saras_common.testing.hostile_tokens import hostile_tokens
 
 INTERNAL_KEY = b"k" * 40
@@ -294,6 +296,27 @@ def test_whoever_does_not_sign_in_is_sent_away(live, people):
         talking.say(type="subscribe", instruments=["NSE:INFY"])
         assert talking.ended() == 4401
         assert silent.ended() == 4401
+
+
+def test_strangers_cannot_fill_the_house(live, people):
+    platform = live(stream_sign_in_s=20)
+    lines = ["GET /api/v1/ws HTTP/1.1", "Host: x", "Connection: Upgrade", "Upgrade: websocket"]
+    head = "\r\n".join([*lines, "Sec-WebSocket-Version: 13", KEY_HEADER, "", ""]).encode()
+    with ExitStack() as stack:
+        for _ in range(MOST_SIGNING_IN):
+            stranger = stack.enter_context(platform.connect())
+            stranger.sendall(head)
+            assert stranger.recv(4096).startswith(b"HTTP/1.1 101 ")
+        assert handshake(platform).startswith(b"HTTP/1.1 503 ")
+        with Client(platform, people.token()) as client:
+            client.hear("ready")
+    wait_for(lambda: handshake_status(platform, head) == b"101")
+
+
+def handshake_status(platform, head):
+    with platform.connect() as sock:
+        sock.sendall(head)
+        return sock.recv(4096).split(b" ")[1]
 
 
 def test_a_reader_that_does_not_read_is_dropped(live, people):

@@ -28,7 +28,7 @@ from api_gateway.telemetry import Telemetry
 from api_gateway.upstreams import Receive, Scope, Send
 from saras_common import jsonio
 from saras_common.clock import Clock
-from saras_common.errors import SarasError, TooManyRequests, Unauthenticated, problem
+from saras_common.errors import SarasError, TooManyRequests, Unauthenticated, Unavailable, problem
 
 log = logging.getLogger(__name__)
 
@@ -40,6 +40,9 @@ CODES = {
     Ending.CLOSING: RESTART,
 }
 """Close codes by reason; every other end means: come back."""
+
+MOST_SIGNING_IN = 256
+"""Connections at once that have not yet said who they are; strangers must not fill the house."""
 
 _MISTAKES = 10
 _SWITCHED = 101
@@ -68,6 +71,7 @@ class WebSockets:
         self._clock = clock
         self._new_request_id = new_request_id
         self._sign_in_s = sign_in_s
+        self._signing_in = 0
 
     async def serve(self, scope: Scope, receive: Receive, send: Send) -> None:
         """From the handshake to the access log."""
@@ -76,7 +80,7 @@ class WebSockets:
         client, user, status = self._door.client(scope), "", _SWITCHED
         await receive()  # the server says that somebody knocked
         try:
-            caller = await self._door.look(scope, client)
+            caller = await self._look(scope, client)
             after = asked_position(scope["headers"], scope["query_string"])
             mailbox = None if caller is None else self._mailboxes.open(caller, message_frame)
         except SarasError as error:
@@ -95,6 +99,12 @@ class WebSockets:
             line = (at, request_id, "GET", PATH, status, self._clock.monotonic() - started, client, user)
             self._telemetry.exchange("ws", line)
 
+    async def _look(self, scope: Scope, client: str) -> Caller | None:
+        caller = await self._door.look(scope, client)
+        if caller is None and self._signing_in >= MOST_SIGNING_IN:
+            raise Unavailable("Too many are signing in", retry_after_s=1)
+        return caller
+
     async def _converse(self, mailbox: Mailbox | None, after: int | None, receive: Receive, send: Send) -> str:
         """Sign in if that is still to be done, and talk; the user's id."""
         try:
@@ -110,12 +120,15 @@ class WebSockets:
 
     async def _first_message(self, receive: Receive) -> Caller:
         """Whom the first message signs in; `Unauthenticated` when it does not, or does not come."""
+        self._signing_in += 1
         try:
             async with asyncio.timeout(self._sign_in_s):
                 heard = await receive()
             said = messages.read(heard.get("text") or "")
         except (TimeoutError, BadMessage) as error:
             raise Unauthenticated from error
+        finally:
+            self._signing_in -= 1
         if not isinstance(said, messages.Auth):
             raise Unauthenticated
         return await self._door.admit(said.token)
