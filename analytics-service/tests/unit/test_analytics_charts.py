@@ -145,6 +145,7 @@ def test_texts_are_never_markup(history):
         holdings=[Holding(EVIL, EVIL, EVIL, 5), *history.holdings], contributions_paise=[(EVIL, 1)],
     )  # fmt: skip
     for name in charts.NAMES:
+        assert b"<" not in charts.to_json(charts.render(name, spiteful))
         page = charts.to_html(charts.render(name, spiteful)).decode()
         assert "alert(1)</script>" not in page
         assert page.count("<script") == page.count("</script>") == 3

@@ -8,7 +8,7 @@ from scipy.optimize import brentq
 
 from analytics_service.domain.figures import REASONS, Reason
 from analytics_service.domain.history import Histories
-from analytics_service.domain.metrics import metrics
+from analytics_service.domain.metrics import metrics, months_before
 from analytics_service.domain.returns import daily_returns
 from analytics_service.domain.xirr import brent, rates, xirr, xnpv
 
@@ -173,6 +173,11 @@ def test_brent_needs_few_steps_and_a_change_of_sign():
     assert len(calls) < 15
     with pytest.raises(ValueError, match="sign"):
         brent(lambda _: 1.0, 0, 1)
+
+
+def test_a_month_before_a_day_its_month_does_not_have_is_the_month_s_last():
+    days = np.array(["2025-03-31", "2024-03-30", "2025-05-31", "2025-01-15"], dtype="datetime64[D]")
+    assert list(months_before(days, 1).astype(str)) == ["2025-02-28", "2024-02-29", "2025-04-30", "2024-12-15"]
 
 
 def test_trailing_returns_count_from_the_last_valuation():

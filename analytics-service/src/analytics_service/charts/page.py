@@ -47,14 +47,14 @@ _PAGE = """\
 
 
 def to_json(figure: "Figure") -> bytes:
-    """``{"data": […], "layout": {…}}`` as plotly.js reads it."""
+    """``{"data": […], "layout": {…}}`` as plotly.js reads it; never a ``<``, so it may stand in a page."""
     written: str = figure.to_json(remove_uids=True)
     return written.encode()
 
 
 def to_html(figure: "Figure", *, assets_path: str = ASSETS_PATH) -> bytes:
     """A page of its own; its scripts come from ``assets_path`` and its data is in it. Serve it with `HTML_POLICY`."""
-    data = to_json(figure).decode().replace("<", "\\u003c")
+    data = to_json(figure).decode()
     title = str(figure.layout.title.text or "")  # escaped already: plotly reads titles as markup
     return _PAGE.format(title=title, figure=data, assets=escape(assets_path)).encode()
 

@@ -67,7 +67,7 @@ def to_image(
     program = find_chromium(chromium)
     with tempfile.TemporaryDirectory(prefix="chart-") as folder:
         page = Path(folder, "chart.html")
-        data = to_json(figure).decode().replace("<", "\\u003c")
+        data = to_json(figure).decode()
         text = _PAGE.format(
             figure=data, format=image_format, width=width, height=height, scale=scale if image_format == "png" else 1
         )
