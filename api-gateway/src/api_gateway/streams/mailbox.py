@@ -47,6 +47,7 @@ class Mailbox:
         ended: Callable[["Mailbox"], None],
     ) -> None:
         self.caller = caller
+        self.encode = encode
         self.heartbeat = heartbeat
         """What breaks a long silence; nothing where the wire has its own."""
         self.after = LARGEST
@@ -54,7 +55,6 @@ class Mailbox:
         self.spoke_at = 0.0
         """When something was last put in, by the monotonic clock of whoever looks."""
         self.ending: Ending | None = None
-        self._encode = encode
         self._most_bytes = most_bytes
         self._ended = ended
         self._frames: list[bytes] = []
@@ -76,13 +76,8 @@ class Mailbox:
         self._frames.clear()
         self._size = 0
 
-    def put(self, entry: Entry) -> None:
-        """A live event."""
-        if entry.position > self.after:
-            self.put_frame(self._encode(entry))
-
     def put_frame(self, frame: bytes) -> None:
-        """Anything else to write."""
+        """Something to write after what waits already."""
         self._frames.append(frame)
         self._size += len(frame)
         self._due.set()

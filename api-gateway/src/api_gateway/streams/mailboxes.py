@@ -56,9 +56,12 @@ class Mailboxes:
         """Each event to the connections of its user, and to nobody else."""
         now = self._clock.monotonic()
         for entry in entries:
+            frames: dict[Encode, bytes] = {}  # written once, however many listen
             for mailbox in tuple(self._by_user.get(entry.user, ())):
-                mailbox.spoke_at = now
-                mailbox.put(entry)
+                if entry.position > mailbox.after:
+                    frame = frames.get(mailbox.encode) or frames.setdefault(mailbox.encode, mailbox.encode(entry))
+                    mailbox.spoke_at = now
+                    mailbox.put_frame(frame)
 
     def sweep(self) -> None:
         """End what may no longer be; let the silent ones give a sign of life."""
