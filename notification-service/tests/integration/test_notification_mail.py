@@ -210,3 +210,14 @@ def test_chats_go_through_the_operators_template(open_desk, receiver):
     found = desk.deliveries(user, desk.inbox(user)[0]["id"])
     assert {item["status"] for item in found} == {"PENDING"}
     assert {item["answer"] for item in found} == {"the provider did not accept it"}
+
+
+def test_a_retry_respects_quiet_hours_too(post, mail_server):
+    user = post.person(email="asha@example.com")
+    post.choose(user, quiet_hours={"from": "10:31", "to": "12:00"})  # a minute from now, in India
+    mail_server.refuse = {"asha@example.com": "451 busy"}
+    post.clock.advance(55)
+    post.tell(post.funds(user))
+    post.send_due()
+    (waits,) = post.deliveries(user, post.inbox(user)[0]["id"])
+    assert (waits["status"], waits["next_at"]) == ("PENDING", "2026-03-02T06:30:00Z")

@@ -72,6 +72,12 @@ class Letter:
     full_name: str
     address: str | None
 
+    def may_leave_at(self, wanted: datetime) -> datetime:
+        """The first instant from ``wanted`` on at which it may be tried: a retry respects quiet hours too."""
+        if self.delivery.channel is Channel.WEBHOOK:
+            return wanted
+        return self.preferences.allowed_at(self.kind, wanted)
+
 
 @dataclass(frozen=True, slots=True)
 class Outcome:

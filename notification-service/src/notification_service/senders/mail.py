@@ -64,6 +64,8 @@ class SmtpMail:
         try:
             with self._connected() as server:
                 return _hand_over(server, self.sender, letter.address or "", message)
+        except smtplib.SMTPAuthenticationError as error:  # ours to mend, the letter is fine
+            return Outcome(sent=False, answer=f"{error.smtp_code} the server refused our login")
         except smtplib.SMTPResponseException as error:
             return _answered(error.smtp_code, error.smtp_error)
         except (OSError, smtplib.SMTPException) as error:
@@ -75,10 +77,14 @@ class SmtpMail:
             server: smtplib.SMTP = smtplib.SMTP_SSL(self.host, self.port, timeout=self.timeout_s, context=context)
         else:
             server = smtplib.SMTP(self.host, self.port, timeout=self.timeout_s)
-        if self.security == "starttls":
-            server.starttls(context=context)
-        if self.user is not None:
-            server.login(self.user, self.password or "")
+        try:
+            if self.security == "starttls":
+                server.starttls(context=context)
+            if self.user is not None:
+                server.login(self.user, self.password or "")
+        except BaseException:
+            server.close()
+            raise
         return server
 
 

@@ -3,7 +3,7 @@
 import random
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
-from datetime import timedelta
+from datetime import datetime, timedelta
 from uuid import UUID
 
 from sqlalchemy.orm import Session
@@ -62,9 +62,10 @@ def deliver(context: Context, post_room: PostRoom, delivery: Delivery) -> State 
     """Send what was taken and record what came of it; the new state, ``None`` when it is in other hands by now."""
     ready = _prepare(context, delivery)
     if isinstance(ready, Outcome):
-        return _record(context, post_room, delivery, ready)
-    send = post_room.senders.get(delivery.channel, _not_set_up)
-    return _record(context, post_room, delivery, send(*ready))
+        return _record(context, post_room, delivery, ready, lambda at: at)
+    letter, words = ready
+    outcome = post_room.senders.get(delivery.channel, _not_set_up)(letter, words)
+    return _record(context, post_room, delivery, outcome, letter.may_leave_at)
 
 
 def _not_set_up(_letter: Letter, _words: Words) -> Outcome:
@@ -115,7 +116,13 @@ def _words(session: Session, notification: Notification, language: str) -> Words
     return words_of_digest(digest_figures([{"title": one.title, "body": one.body} for one in told]), language)
 
 
-def _record(context: Context, post_room: PostRoom, delivery: Delivery, outcome: Outcome) -> State | None:
+def _record(
+    context: Context,
+    post_room: PostRoom,
+    delivery: Delivery,
+    outcome: Outcome,
+    may_leave_at: Callable[[datetime], datetime],
+) -> State | None:
     now = context.clock.now()
     if outcome.sent:
         state = State.SENT
@@ -125,7 +132,7 @@ def _record(context: Context, post_room: PostRoom, delivery: Delivery, outcome: 
         state = State.PENDING
     assert state in TRANSITIONS[State.SENDING]  # noqa: S101 - the table of what may follow
     pause = timedelta(seconds=backoff_s(delivery.attempts, context.rules.backoff_s, post_room.rng))
-    next_at = now + pause if state is State.PENDING else now
+    next_at = may_leave_at(now + pause) if state is State.PENDING else now
     with context.database.for_service() as session:
         is_ours = deliveries.record(session, delivery, state=state, next_at=next_at, answer=outcome.answer, now=now)
         if is_ours and delivery.channel is Channel.WEBHOOK:
