@@ -82,6 +82,7 @@ def workers(
     transport: Transport | None = None,
 ) -> list[Worker]:
     """The loops beside the API: two consumers, the relay, the runs, the watch, the upkeep."""
+    metrics = metrics or Metrics()
     context = wire(settings, clock=clock or SystemClock(), new_id=new_id, transport=transport)
     bus = connect_bus(settings.broker_url.get_secret_value())
     orders = Consumer(bus, "smallcase-service", context.database, consumer.orders_handler(), metrics=metrics)

@@ -24,7 +24,7 @@ class Settings(ServiceSettings):
     max_minimum_rupees: int = Field(default=10**7, ge=1, description="Largest minimum investment")
     cooldown_days: int = Field(default=7, ge=0, description="Between a basket's rebalance and the next offer")
     runs_every_s: float = Field(default=0.5, gt=0, description="How often runs are looked at")
-    watch_every_s: float = Field(default=30.0, gt=0, description="How often drift and instalments are looked at")
+    watch_every_s: float = Field(default=10.0, gt=0, description="How often drift and instalments are looked at")
 
     def limits(self) -> Limits:
         """When a basket may be traded."""

@@ -31,6 +31,7 @@ from saras.schemas import BUS
 from saras.seeding import SeedingDoor
 from saras.settings import PlatformSettings
 from saras.threads import Threads
+from saras.witnessing import witness
 from saras_common.auth import InternalTokens
 from saras_common.clock import SystemClock
 from saras_common.metrics import Metrics
@@ -144,6 +145,7 @@ def _compose(
         *smallcase_service.app.workers(baskets, metrics=metrics, transport=to_book),
         *notification_service.app.workers(notifications, metrics=metrics),
         *analytics_service.app.workers(analytics, metrics=metrics, ask_book=ask_book),
+        witness(home, urls),
     ]
     return Composed(config, Threads(workers))
 

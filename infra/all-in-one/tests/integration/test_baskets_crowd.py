@@ -12,6 +12,7 @@ from saras.demo.market import list_quotes, paise, wait_tradable
 from saras.demo.oracle import ORDER_CAME, broker_totals
 from saras.demo.people import make_people
 from saras.demo.proof import shares_of
+from saras.demo.story import patient
 from saras.home import Home
 from saras.seeding import Seeder
 
@@ -45,7 +46,7 @@ class Crowd:
             if self.status(someone, run) in ACTIVE:
                 time.sleep(0.3)
                 continue
-            found = self.each(lambda api, person: api.get(run_path(waiting[person.number])), self.of(waiting))
+            found = self.each(lambda api, person: read(api, run_path(waiting[person.number])), self.of(waiting))
             for number, state in zip(list(waiting), found, strict=True):
                 if state["status"] not in ACTIVE:
                     done[number] = state
@@ -56,7 +57,7 @@ class Crowd:
         return [self.people.people[number] for number in numbers]
 
     def status(self, number, run):
-        (state,) = self.each(lambda api, _: api.get(run_path(run)), self.of([number]))
+        (state,) = self.each(lambda api, _: read(api, run_path(run)), self.of([number]))
         return state["status"]
 
     def close_window(self):
@@ -65,6 +66,20 @@ class Crowd:
 
     def broker_orders(self):
         return [item for item in self.site.sandbox.journal() if item["event"] in ORDER_CAME]
+
+
+def read(api, path):
+    """The body of a GET, whose sender waits as long as an overloaded platform asks for."""
+    answer = patient(lambda: api.call("GET", path))
+    assert answer.ok, answer.describe()
+    return answer.body
+
+
+def start(api, path, body, key):
+    """A run's first answer; asked for again under its key while the platform is too busy to give it."""
+    answer = patient(lambda: api.call("POST", path, body, key=key))
+    assert answer.ok, answer.describe()
+    return answer.body
 
 
 def run_path(run):
@@ -104,7 +119,7 @@ def kill_in_the_middle(crowd, runs):
     sample = crowd.of(list(runs)[:: max(1, CROWD // 8)])
     deadline = time.monotonic() + 120
     while time.monotonic() < deadline:
-        states = crowd.each(lambda api, person: api.get(run_path(runs[person.number])), sample)
+        states = crowd.each(lambda api, person: read(api, run_path(runs[person.number])), sample)
         if any(leg["filled_quantity"] for state in states for leg in state["legs"]):
             break
         time.sleep(0.02)
@@ -116,8 +131,8 @@ def test_a_crowd_rebalances_in_few_broker_orders_and_survives_a_kill(crowd):
     crowd, quotes = crowd
     started = time.monotonic()
     invested = crowd.each(
-        lambda api, person: api.post(
-            f"{crowd.case}/invest", {"amount": str(400_000 + 1000 * (person.number % 700))}, key=f"i-{person.number}"
+        lambda api, person: start(
+            api, f"{crowd.case}/invest", {"amount": str(400_000 + 1000 * (person.number % 700))}, f"i-{person.number}"
         )
     )
     crowd.settle(dict(enumerate(invested)))
@@ -126,7 +141,7 @@ def test_a_crowd_rebalances_in_few_broker_orders_and_survives_a_kill(crowd):
         admin._body("PUT", crowd.case, composition(quotes, 1))
     started = time.monotonic()
     consent = crowd.each(
-        lambda api, person: api.post(f"{crowd.case}/rebalance", {"full": True}, key=f"r-{person.number}")
+        lambda api, person: start(api, f"{crowd.case}/rebalance", {"full": True}, f"r-{person.number}")
     )
     placed_s = time.monotonic() - started
     orders = sum(len(answer["orders"]) for answer in consent)
@@ -152,7 +167,7 @@ def test_a_crowd_rebalances_in_few_broker_orders_and_survives_a_kill(crowd):
 
 def check_everybody(crowd, runs, done):
     def look(api, person):
-        return api.get(f"/investments/{runs[person.number]['basket_id']}"), shares_of(api, None)
+        return read(api, f"/investments/{runs[person.number]['basket_id']}"), shares_of(api, None)
 
     for number, (basket, shares) in enumerate(crowd.each(look)):
         held = {row["instrument"]: row["quantity"] for row in basket["holdings"] if row["quantity"]}
