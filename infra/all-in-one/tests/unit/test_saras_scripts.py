@@ -18,7 +18,7 @@ def load(name):
     return module
 
 
-@pytest.mark.parametrize("name", ["seed", "load", "trigger_trades"])
+@pytest.mark.parametrize("name", ["seed", "load", "trigger_trades", "import_history"])
 def test_help_says_what_it_does(name):
     done = subprocess.run(
         [sys.executable, SCRIPTS / f"{name}.py", "--help"], capture_output=True, text=True, check=True
