@@ -9,6 +9,7 @@ from uuid import UUID
 
 from analytics_service.domain.attribution import Effects, Exposure, exposure
 from analytics_service.domain.figures import Figure
+from analytics_service.domain.labels import LABELS
 from analytics_service.domain.positions import Position
 from analytics_service.domain.trades import Source
 from analytics_service.store.reports import Report
@@ -30,8 +31,11 @@ def money(paise: int | None) -> str | None:
 
 
 def figures_document(figures: Mapping[str, Figure]) -> dict[str, Any]:
-    """Every figure with its convention."""
-    return {name: figure.as_dict() for name, figure in figures.items()}
+    """Every figure with its label, unit and convention."""
+    return {
+        name: {"label": LABELS[name].text, "unit": "ratio" if LABELS[name].percent else "number", **figure.as_dict()}
+        for name, figure in figures.items()
+    }
 
 
 def overview_document(overview: Overview, now: datetime) -> dict[str, Any]:

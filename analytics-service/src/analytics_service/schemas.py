@@ -96,8 +96,10 @@ class ReportIn(Strict):
 
 
 class FigureOut(Answer, extra="allow"):
-    """A ratio, or ``null`` with the reason; a drawdown and an extreme day also have their dates."""
+    """A figure (a ``ratio`` of 0.05 is 5 %), or ``null`` with the reason; drawdowns and extremes have their dates."""
 
+    label: str
+    unit: Literal["ratio", "number"]
     value: float | None
     reason: str | None
     convention: str
