@@ -91,7 +91,11 @@ class DeliveryRow(Base):
         Index("deliveries_once", "notification_id", "channel", "target_id", "round", unique=True),
         Index("deliveries_due", "next_at", postgresql_where=text("state IN ('PENDING', 'QUEUED', 'SENDING')")),
         Index("deliveries_held", "next_at", postgresql_where=text("state = 'HELD'")),
-        Index("deliveries_open_by_target", "target_id", postgresql_where=text("state IN ('PENDING', 'QUEUED')")),
+        Index(
+            "deliveries_open_by_webhook",
+            "target_id",
+            postgresql_where=text("channel = 'webhook' AND state IN ('PENDING', 'QUEUED')"),
+        ),
     )
 
     id: Mapped[UUID] = mapped_column(primary_key=True)

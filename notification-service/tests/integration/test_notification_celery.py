@@ -21,8 +21,11 @@ from celery.exceptions import SoftTimeLimitExceeded
 from notification_service import tasks
 from notification_service.celery_app import DEAD, QUEUE, TASK, connect, declare, publisher
 from notification_service.celery_worker import make_worker_app
+from saras_common.bus import connect_bus
 from saras_common.clock import SystemClock
+from saras_common.events import pack
 from saras_common.ids import new_id
+from saras_common.testing.buses import rabbit_site
 
 pytestmark = [pytest.mark.services, pytest.mark.slow, pytest.mark.timeout(900)]
 
@@ -45,7 +48,7 @@ def site(open_desk, rabbitmq, message_database):
 
 
 @contextmanager
-def worker(desk, database):
+def worker(desk, database, command="worker"):
     environment = {
         **os.environ,
         "DATABASE_URL": database.url,
@@ -55,10 +58,11 @@ def worker(desk, database):
         "NOTIFY_ALLOW_LOOPBACK": "1",
         "NOTIFY_LEASE_S": "3",
         "NOTIFY_BACKOFF_S": "0.5",
+        "NOTIFY_SETTLE_S": "0",
         "LOG_LEVEL": "WARNING",
     }
     process = subprocess.Popen(
-        [sys.executable, "-m", "notification_service", "worker"],
+        [sys.executable, "-m", "notification_service", command],
         env=environment,
         start_new_session=True,
         stdout=subprocess.DEVNULL,
@@ -130,6 +134,19 @@ def test_a_worker_killed_again_and_again_loses_nothing_and_repeats_by_key(
     assert len(by_key) == DELIVERIES
     assert len(bodies) == DELIVERIES
     assert len({notification for _, notification in bodies}) == DELIVERIES
+
+
+def test_from_the_bus_through_celery_to_the_receiver(site, rabbitmq, message_database, receiver):
+    rabbit_site(rabbitmq)  # empties the bus' queues
+    user = new_id()
+    site.hook(user, receiver.url)
+    with worker(site, message_database, "consume"), worker(site, message_database):
+        bus = connect_bus(rabbitmq.url)
+        bus.publish(list(pack([site.order(user), site.funds(user)])))
+        bus.close()
+        until(lambda: len(receiver.received) == 2, "both webhooks")
+        until(lambda: states(site) == {"SENT": 2}, "both recorded")
+    assert {json.loads(request.body)["kind"] for request in receiver.received} == {"order_filled", "funds"}
 
 
 def test_tasks_are_json_on_quorum_queues_under_their_keys(site, message_database):

@@ -65,7 +65,7 @@ FROM deliveries WHERE user_id = :user_id AND notification_id = :notification_id 
 """)
 _CANCEL = text("""
 UPDATE deliveries SET state = 'FAILED', answer = :answer, updated_at = :now
-WHERE target_id = :target_id AND state IN ('PENDING', 'QUEUED')
+WHERE target_id = :target_id AND channel = 'webhook' AND state IN ('PENDING', 'QUEUED')
 """)
 _HELD = text("""
 SELECT id, notification_id, user_id, channel FROM deliveries

@@ -17,7 +17,7 @@ from sqlalchemy import text
 from sqlalchemy.orm import Session
 
 from notification_service.domain.feed import FeedEntry
-from saras_common.db import translated
+from saras_common.db import driver, translated
 from saras_common.jsonio import dumps
 
 CHANNEL = "feed_notification_service"
@@ -25,16 +25,16 @@ _CONNECT_TIMEOUT_S = 3
 _PRUNE_ROWS = 10_000
 
 _LOCK = text("SELECT pg_advisory_xact_lock(hashtextextended('notification_service feed', 0))")
-_ADD = text(f"""
+_ADD = b"""
 WITH added AS (
     INSERT INTO feed (user_id, kind, at, data)
-    SELECT user_id, kind, at, data::jsonb
-    FROM unnest(CAST(:users AS uuid[]), CAST(:kinds AS text[]), CAST(:ats AS timestamptz[]), CAST(:datas AS text[]))
+    SELECT user_id, kind, at, convert_from(data, 'UTF8')::jsonb
+    FROM unnest(%b::uuid[], %b::text[], %b::timestamptz[], %b::bytea[])
         WITH ORDINALITY AS news (user_id, kind, at, data, number)
     ORDER BY number
 )
-SELECT pg_notify('{CHANNEL}', '')
-""")  # noqa: S608 - our own channel
+SELECT pg_notify(%s, '')
+"""
 _AFTER = text("""
 SELECT position, user_id::text, kind, at, data::text FROM feed WHERE position > :after ORDER BY position LIMIT :limit
 """)
@@ -74,15 +74,13 @@ def add(session: Session, entries: Sequence[FeedEntry]) -> None:
     if not entries:
         return
     session.execute(_LOCK)
-    session.execute(
-        _ADD,
-        {
-            "users": [entry.user_id for entry in entries],
-            "kinds": [entry.kind.value for entry in entries],
-            "ats": [entry.at for entry in entries],
-            "datas": [dumps(entry.data).decode() for entry in entries],
-        },
-    )
+    columns = [
+        [entry.user_id for entry in entries],
+        [entry.kind.value for entry in entries],
+        [entry.at for entry in entries],
+        [dumps(entry.data) for entry in entries],
+    ]
+    driver(session).execute(_ADD, [*columns, CHANNEL])  # as text, arrays take ten times as long to write
 
 
 def list_after(session: Session, after: int, limit: int) -> list[FeedRow]:

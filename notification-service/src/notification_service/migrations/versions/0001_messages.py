@@ -35,7 +35,8 @@ TABLES = (
     f"CREATE UNIQUE INDEX deliveries_once ON {S}.deliveries (notification_id, channel, target_id, round)",
     f"CREATE INDEX deliveries_due ON {S}.deliveries (next_at) WHERE {OPEN}",
     f"CREATE INDEX deliveries_held ON {S}.deliveries (next_at) WHERE state = 'HELD'",
-    f"CREATE INDEX deliveries_open_by_target ON {S}.deliveries (target_id) WHERE state IN ('PENDING', 'QUEUED')",
+    f"CREATE INDEX deliveries_open_by_webhook ON {S}.deliveries (target_id)"
+    " WHERE channel = 'webhook' AND state IN ('PENDING', 'QUEUED')",
     f"CREATE TABLE {S}.webhooks (id uuid PRIMARY KEY, user_id uuid NOT NULL, url text NOT NULL,"
     " kinds text[] NOT NULL, state text NOT NULL, failing_since timestamptz, reason text,"
     " created_at timestamptz NOT NULL, CONSTRAINT webhooks_state CHECK (state IN ('active', 'disabled')))",
