@@ -80,7 +80,9 @@ def _total_at(api: Api, prices: Mapping[str, str]) -> str:
     deadline = time.monotonic() + PATIENCE_S
     while True:
         portfolio = api.get("/portfolio")
-        if all(prices.get(line["instrument"]) == line["last_price"] for line in portfolio["holdings"]):
+        if all(
+            prices.get(line["instrument"], line["last_price"]) == line["last_price"] for line in portfolio["holdings"]
+        ):
             return str(portfolio["total_value"])
         if time.monotonic() > deadline:
             raise CommandFailed("the book did not hear of the day's prices")
