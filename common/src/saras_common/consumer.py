@@ -19,6 +19,7 @@ from saras_common.errors import Unavailable
 from saras_common.events import Event, Message, unpack
 from saras_common.inbox import Inbox
 from saras_common.metrics import Metrics, unless_down
+from saras_common.tracing import NO_TRACES, Traces, orders_of
 
 _log = logging.getLogger(__name__)
 
@@ -41,6 +42,7 @@ class Consumer:
         *,
         batch: int = 64,
         metrics: Metrics | None = None,
+        traces: Traces = NO_TRACES,
     ) -> None:
         self.applied = 0
         """Events applied since start."""
@@ -54,6 +56,7 @@ class Consumer:
         self._database = database
         self._handle = handle
         self._batch = batch
+        self._traces = traces
         metrics = metrics or Metrics()
         self._events = metrics.counter(
             "saras_consumer_events_total", "Events taken from a queue, by what became of them", ("queue", "outcome")
@@ -114,6 +117,7 @@ class Consumer:
 
     def _try(self, events: list[Event]) -> Exception | None:
         """Apply ``events`` in one transaction; the error that undid it, if one did."""
+        started_ns = time.time_ns()
         try:
             fresh = retrying(lambda: self._apply(events))
         except Unavailable:
@@ -124,6 +128,9 @@ class Consumer:
         self.repeated += len(events) - fresh
         self._count("applied", fresh)
         self._count("repeated", len(events) - fresh)
+        if self._traces.on:
+            for event in events:
+                self._traces.go_on(event.type, orders_of(event), started_ns, {"queue": self._queue})
         return None
 
     def _count(self, outcome: str, events: int) -> None:

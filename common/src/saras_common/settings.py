@@ -31,4 +31,10 @@ class ServiceSettings(BaseSettings):
     probe_port: int = Field(
         default=0, ge=0, le=65535, description="Liveness and metrics of a process without an API; 0 is none"
     )
+    traces_endpoint: str | None = Field(
+        default=None,
+        validation_alias="OTEL_EXPORTER_OTLP_TRACES_ENDPOINT",
+        description="OTLP collector that gets traces of orders, such as http://collector:4318/v1/traces; none if empty",
+    )
+    traces_share: float = Field(default=1.0, ge=0, le=1, description="Share of the orders that are traced")
     log_level: Literal["DEBUG", "INFO", "WARNING", "ERROR"] = "INFO"
