@@ -186,6 +186,7 @@ class BookOfTests:
 
     def close(self) -> None:
         self.database.dispose()
+        self.context.entry.dispose()
 
 
 class Caller:

@@ -11,7 +11,7 @@ from saras_common.db import migrate
 from saras_common.metrics import Metrics
 from saras_common.process import run_workers, serve_api
 
-_WORKERS = {"consume": ("consumer", "market"), "relay": ("relay",), "worker": ("upkeep",)}
+_WORKERS = {"consume": ("consumer", "totals", "market"), "relay": ("relay",), "worker": ("upkeep",)}
 
 
 def main(arguments: list[str] | None = None) -> None:

@@ -18,6 +18,7 @@ from portfolio_service.domain.views import OrderView
 from portfolio_service.entry import OrderEntry, Place
 from portfolio_service.settings import Settings
 from portfolio_service.store import market, outbox
+from portfolio_service.store.arrays import FOR_GROWTH
 from portfolio_service.telemetry import BookMetrics
 from portfolio_service.usecases.context import Context
 from portfolio_service.usecases.entry import place_orders
@@ -30,6 +31,7 @@ from saras_common.errors import Unavailable
 from saras_common.ids import NewId, new_id
 from saras_common.metrics import Metrics
 from saras_common.outbox import Relay
+from saras_common.tracing import connect_traces
 from saras_common.web import Worker, create_service_app
 
 Loop = Callable[[threading.Event], None]
@@ -40,8 +42,15 @@ def wire(settings: Settings, *, clock: Clock, new_id: NewId = new_id) -> Context
     database = Database(
         settings.database_url.get_secret_value(), schema=settings.schema_name, pool_size=settings.pool_size
     )
+    entry = Database(
+        settings.database_url.get_secret_value(),
+        schema=settings.schema_name,
+        pool_size=settings.entry_flushers,
+        planner=FOR_GROWTH,
+    )
     return Context(
         database=database,
+        entry=entry,
         clock=clock,
         new_id=new_id,
         rules=settings.rules(),
@@ -83,7 +92,7 @@ def placing(context: Context, metrics: BookMetrics) -> Place:
 
     def in_transaction(requests: Sequence[EntryRequest]) -> list[Outcome]:
         users = {UUID(request.user_id) for request in requests}
-        with context.database.pipelined_for_users(*users) as session:
+        with context.entry.pipelined_for_users(*users) as session:
             return place_orders(session, requests, rules=context.rules, now=context.clock.now(), new_id=context.new_id)
 
     return place
@@ -111,19 +120,23 @@ def create_app(
     """The service's application. Time, ids and metrics can be given, for tests and for one shared process."""
     clock, metrics = clock or SystemClock(), metrics or Metrics()
     context = wire(settings, clock=clock, new_id=new_id)
+    traces = connect_traces(settings.service, settings.traces_endpoint, settings.traces_share)
     order_entry = OrderEntry(
         placing(context, BookMetrics(metrics)),
         flushers=settings.entry_flushers,
         group_orders=settings.entry_group_orders,
         waiting_orders=settings.entry_waiting_orders,
         metrics=metrics,
+        traces=traces,
     )
 
     @asynccontextmanager
     async def lifespan(_app: FastAPI) -> AsyncIterator[None]:
         yield
         order_entry.close()
+        traces.close()
         context.database.dispose()
+        context.entry.dispose()
 
     checks = {"database": context.database.check}
     if context.is_sandbox:
@@ -147,31 +160,33 @@ def create_app(
 def workers(
     settings: Settings, *, clock: Clock | None = None, new_id: NewId = new_id, metrics: Metrics | None = None
 ) -> list[Worker]:
-    """The loops beside the API: two consumers, the relay, the upkeep."""
+    """The loops beside the API: three consumers, the relay, the upkeep."""
     clock = clock or SystemClock()
     metrics = metrics or Metrics()
     book_metrics = BookMetrics(metrics)
     context = wire(settings, clock=clock, new_id=new_id)
     bus = connect_bus(settings.broker_url.get_secret_value())
-    book = Consumer(
-        bus,
-        "portfolio-service",
-        context.database,
-        consumer.book_handler(clock, new_id, book_metrics),
-        batch=32,
-        metrics=metrics,
-    )
+    traces = connect_traces(settings.service, settings.traces_endpoint, settings.traces_share)
+    handle = consumer.book_handler(clock, new_id, book_metrics)
+    book = Consumer(bus, "portfolio-service", context.database, handle, batch=32, metrics=metrics, traces=traces)
+    totals = Consumer(bus, "portfolio-service.totals", context.database, handle, metrics=metrics)
     market = Consumer(bus, "portfolio-service.market", context.database, consumer.market_handler(), metrics=metrics)
     relay = Relay(context.database, bus, settings.schema_name, metrics=metrics)
     upkeep = partial(
         tasks.run_upkeep,
         context,
-        (book.inbox, market.inbox),
+        (book.inbox, totals.inbox, market.inbox),
         timedelta(hours=settings.idempotency_keep_hours),
         book_metrics,
     )
-    loops: dict[str, Loop] = {"consumer": book.run, "market": market.run, "relay": relay.run, "upkeep": upkeep}
-    last = _Last(len(loops), (bus.close, context.database.dispose))
+    loops: dict[str, Loop] = {
+        "consumer": book.run,
+        "totals": totals.run,
+        "market": market.run,
+        "relay": relay.run,
+        "upkeep": upkeep,
+    }
+    last = _Last(len(loops), (bus.close, traces.close, context.database.dispose))
     return [Worker(f"portfolio-service.{name}", last.after(run)) for name, run in loops.items()]
 
 

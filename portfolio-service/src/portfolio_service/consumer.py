@@ -33,7 +33,7 @@ def _family(event: Event) -> type:
 
 
 def book_handler(clock: Clock, new_id: NewId, metrics: BookMetrics) -> Handler:
-    """Applies the queue ``portfolio-service``."""
+    """Applies the queues ``portfolio-service`` and ``portfolio-service.totals``."""
 
     def handle(session: Session, events: list[Event]) -> None:
         for family, run in groupby(events, key=_family):

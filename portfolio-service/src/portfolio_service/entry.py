@@ -6,13 +6,17 @@ trouble fails all that shared the transaction, with nothing done, and they may r
 
 import asyncio
 import logging
+import time
 from collections import deque
 from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from uuid import UUID
 
 from portfolio_service.domain.requests import EntryRequest, Outcome
+from portfolio_service.domain.views import OrderView
 from saras_common.errors import Unavailable
 from saras_common.metrics import Metrics
+from saras_common.tracing import NO_TRACES, Traces
 
 _log = logging.getLogger(__name__)
 
@@ -29,9 +33,17 @@ class OrderEntry:
     """The queue in front of ``place``. Lives on one event loop."""
 
     def __init__(
-        self, place: Place, *, flushers: int, group_orders: int, waiting_orders: int, metrics: Metrics
+        self,
+        place: Place,
+        *,
+        flushers: int,
+        group_orders: int,
+        waiting_orders: int,
+        metrics: Metrics,
+        traces: Traces = NO_TRACES,
     ) -> None:
         self._place = place
+        self._traces = traces
         self._flushers = flushers
         self._group_orders = group_orders
         self._waiting_limit = waiting_orders
@@ -55,7 +67,20 @@ class OrderEntry:
             task = asyncio.create_task(self._flush())
             self._running.add(task)
             task.add_done_callback(self._running.discard)
-        return await future
+        if not self._traces.on:
+            return await future
+        started_ns = time.time_ns()
+        outcome = await future
+        self._trace(request, outcome, started_ns)
+        return outcome
+
+    def _trace(self, request: EntryRequest, outcome: Outcome, started_ns: int) -> None:
+        """The first span of each order's trace; an answer given again began nothing."""
+        if outcome.replayed:
+            return
+        orders = [UUID(item.id) for item in outcome.items if isinstance(item, OrderView)]
+        name = f"POST /{request.orders[0].side.lower()}" if len(request.orders) == 1 else "POST /orders/batch"
+        self._traces.begin(name, orders, started_ns, {"request_id": request.request_id or ""})
 
     def _wants_flusher(self) -> bool:
         """One flusher makes the largest groups; another helps only past one that is stuck or busy with many."""

@@ -2,7 +2,7 @@
 
 import random
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager, contextmanager
 from typing import TypeVar
 from uuid import UUID
@@ -28,6 +28,8 @@ IDLE_IN_TRANSACTION_TIMEOUT_S = 60
 
 _SCOPE = "SELECT set_config('app.scope', %s, true), set_config('app.user_ids', %s, true)"
 
+_AS_IT_IS: Mapping[str, str] = {}
+
 _CONTENDED = {"40001", "40P01"}
 _DOWN_CLASSES = ("08", "53", "57", "58")
 _DOWN = {"55P03", "25006", "25P03", "28P01", "3D000"}
@@ -41,7 +43,16 @@ class Contended(Unavailable):
 class Database:
     """A pool of connections to one schema. Nothing connects before the first session."""
 
-    def __init__(self, url: str, *, schema: str, pool_size: int = 8, statement_timeout_ms: int = 15_000) -> None:
+    def __init__(
+        self,
+        url: str,
+        *,
+        schema: str,
+        pool_size: int = 8,
+        statement_timeout_ms: int = 15_000,
+        planner: Mapping[str, str] = _AS_IT_IS,
+    ) -> None:
+        """``planner``: settings of PostgreSQL's planner for every session."""
         self.schema = schema
         self.url = url
         options = {
@@ -49,6 +60,7 @@ class Database:
             "statement_timeout": statement_timeout_ms,
             "idle_in_transaction_session_timeout": IDLE_IN_TRANSACTION_TIMEOUT_S * 1000,
             "timezone": "UTC",
+            **planner,
         }
         self.engine: Engine = create_engine(
             make_url(url).set(drivername="postgresql+psycopg"),

@@ -58,12 +58,13 @@ SUBSCRIPTIONS: dict[str, frozenset[str]] = {
         {
             UserChanged.type,
             AllocationPosted.type,
-            SuspenseFound.type,
             OrderProgressed.type,
-            BookTotalsRequested.type,
             InstrumentsBlocked.type,
         }
     ),
+    # beside the fills, so that a reconciliation never waits behind thousands of them; what one finds comes before the
+    # next one's question, in the same queue
+    "portfolio-service.totals": frozenset({SuspenseFound.type, BookTotalsRequested.type}),
     "portfolio-service.market": frozenset({InstrumentsListed.type, MarksChanged.type}),
     "analytics-service": frozenset(
         {

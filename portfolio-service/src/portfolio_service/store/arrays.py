@@ -8,6 +8,15 @@ from sqlalchemy.orm import Session
 
 from saras_common.db import driver
 
+FOR_GROWTH = {
+    "enable_seqscan": "off",
+    "enable_hashjoin": "off",
+    "enable_mergejoin": "off",
+    "plan_cache_mode": "force_generic_plan",
+}
+"""A statement over arrays is planned once and kept. On a young database that plan would read whole tables, and go on
+doing so when they are large."""
+
 
 def run(session: Session, statement: LiteralString, *parameters: object) -> int:
     """Execute ``statement`` (``%s`` style) in the session's transaction; the number of rows it touched."""
@@ -30,16 +39,9 @@ def streamed(session: Session) -> Iterator[None]:
 
 
 def use_indexes(session: Session) -> None:
-    """Plan this transaction's statements for tables that grow.
-
-    A statement over arrays is planned once and kept. On a young database that plan would read whole tables, and go on
-    doing so when they are large.
-    """
-    run(
-        session,
-        "SELECT set_config('enable_seqscan', 'off', true), set_config('enable_hashjoin', 'off', true),"
-        " set_config('enable_mergejoin', 'off', true)",
-    )
+    """Plan this transaction's statements for tables that grow; see `FOR_GROWTH`."""
+    settings = ", ".join([f"set_config('{name}', '{value}', true)" for name, value in FOR_GROWTH.items()])
+    driver(session).execute(f"SELECT {settings}".encode())
 
 
 def array(values: Iterable[object]) -> str:

@@ -56,6 +56,11 @@ WITH placed AS MATERIALIZED (
         day_paise = CASE WHEN day = %(day)s THEN day_paise ELSE 0 END + more.paise
     FROM (SELECT user_id, count(*) AS orders, sum(value_paise)::bigint AS paise FROM placed GROUP BY user_id) AS more
     WHERE clients.user_id = more.user_id
+), kept AS (
+    INSERT INTO idempotency_keys (user_id, key, fingerprint, status, body, created_at)
+    SELECT user_id, key, decode(fingerprint, 'hex'), status, convert_to(body, 'UTF8'), %(at)s::timestamptz
+    FROM unnest(%(keyed)s::uuid[], %(keys)s::text[], %(marks)s::text[], %(statuses)s::smallint[], %(bodies)s::text[])
+        AS answer (user_id, key, fingerprint, status, body)
 )
 INSERT INTO entries (journal_id, owner_id, account, account_id, asset, amount, kind, order_id, value_paise,
     charges_paise, at)
@@ -105,7 +110,7 @@ def lock_and_read(session: Session, asked: Asked, now: datetime, new_id: NewId) 
         "users": users,
         "instruments": text_array(asked.instruments),
         "keyed": array([user_id for user_id, _ in asked.keys]),
-        "keys": [key for _, key in asked.keys],
+        "keys": text_array([key for _, key in asked.keys]),
         "sellers": array(asked.sellers),
         "sold": text_array(asked.sold),
         "choosers": array(asked.choosers),
@@ -144,8 +149,14 @@ def _fill(
         wallets[user_id].portfolios |= {portfolio_id}
 
 
-def record(session: Session, placed: Sequence[Placed], units: Mapping[tuple[str, ShelfKey], int]) -> None:
-    """Store accepted orders with their holds; ``units`` are the shares of sells by user and shelf.
+def record(
+    session: Session,
+    placed: Sequence[Placed],
+    units: Mapping[tuple[str, ShelfKey], int],
+    answers: Sequence[Kept],
+    now: datetime,
+) -> None:
+    """Store accepted orders with their holds, and answers to keys; ``units`` are what sells hold, by user and shelf.
 
     An error of ``balances_not_negative``, raised at the end, means that somebody has not got what was taken from him.
     """
@@ -155,8 +166,8 @@ def record(session: Session, placed: Sequence[Placed], units: Mapping[tuple[str,
     connection.execute(
         _RECORD,
         {
-            "at": placed[0].created_at,
-            "day": trading_day(placed[0].created_at),
+            "at": now,
+            "day": trading_day(now),
             "ids": array([order.id for order in placed]),
             "journals": few_array([order.journal_id for order in placed]),
             "users": few_array([order.user_id for order in placed]),
@@ -174,6 +185,11 @@ def record(session: Session, placed: Sequence[Placed], units: Mapping[tuple[str,
             "units": array([order.hold_quantity for order in accepted]),
             "assets": text_array([asset_of(term.instrument, term.product) for term in terms]),
             "baskets": few_array([order.basket_id for order in placed]),
+            "keyed": array([kept.user_id for kept in answers]),
+            "keys": text_array([kept.key for kept in answers]),
+            "marks": array([kept.fingerprint.hex() for kept in answers]),
+            "statuses": array([kept.status for kept in answers]),
+            "bodies": text_array([kept.body.decode() for kept in answers]),
             "values": array([order.value_paise for order in accepted]),
         },
     )

@@ -7,10 +7,11 @@ from typing import Any
 import orjson
 from sqlalchemy.orm import Session
 
-from portfolio_service.domain.book import Order, Position, ShelfKey
+from portfolio_service.domain.book import Note, Order, Position, ShelfKey
 from portfolio_service.domain.orders import Status
 from portfolio_service.domain.positions import Lot
 from portfolio_service.store.arrays import array, columns, few_array, rows_of, run, text_array
+from saras_common.events import OrderProgressed
 
 _LOCK = "SELECT pg_advisory_xact_lock(hashtextextended('portfolio_service postings', 0))"
 
@@ -81,6 +82,13 @@ ON CONFLICT (order_id) DO UPDATE SET opened_at = excluded.opened_at, quantity = 
     remaining = excluded.remaining, cost_paise = excluded.cost_paise, is_open = excluded.is_open
 """
 
+_QUEUE_ORDERS = """
+UPDATE orders o SET status = 'QUEUED', status_reason = n.reason, batch_id = coalesce(n.batch_id, o.batch_id),
+    timeline = o.timeline || n.notes::jsonb, updated_at = %s
+FROM unnest(%s::uuid[], %s::uuid[], %s::text[], %s::text[]) AS n (id, batch_id, reason, notes)
+WHERE o.id = n.id AND o.status = 'ACCEPTED'
+"""
+
 _STATUSES = {status.value: status for status in Status}
 
 Lots = dict[str, tuple[ShelfKey, Lot]]
@@ -98,6 +106,19 @@ def list_orders(session: Session, order_ids: Iterable[str]) -> dict[str, Order]:
         order_id, account_id, side, quantity, *rest = row[5:]
         orders[order_id] = Order(order_id, account_id, ShelfKey(*row[:4]), side, quantity, _STATUSES[row[4]], *rest)
     return orders
+
+
+def queue_orders(session: Session, events: Sequence[OrderProgressed], now: datetime) -> int:
+    """Note that orders wait in a window, without reading them first: it is the most news of all; how many moved."""
+    rows: list[tuple[Any, ...]] = [
+        (order_id, event.batch_id, event.reason, _notes([Note(event.at, Status.QUEUED, event.reason)]))
+        for event in events
+        for order_id in event.order_ids
+    ]
+    if not rows:
+        return 0
+    ids, batches, reasons, notes = columns(rows)
+    return run(session, _QUEUE_ORDERS, now, array(ids), few_array(batches), text_array(reasons), text_array(notes))
 
 
 def list_positions(session: Session, shelves: Sequence[ShelfKey]) -> dict[ShelfKey, Position]:
@@ -212,9 +233,11 @@ def save_lots(session: Session, lots: Lots, changed: Iterable[str]) -> None:
 
 
 def _timeline(order: Order) -> str | None:
-    if not order.notes:
-        return None
-    return orjson.dumps([tuple(note) for note in order.notes], option=orjson.OPT_UTC_Z).decode()
+    return _notes(order.notes) if order.notes else None
+
+
+def _notes(notes: Sequence[Note]) -> str:
+    return orjson.dumps([tuple(note) for note in notes], option=orjson.OPT_UTC_Z).decode()
 
 
 def _shelf_arrays(shelves: Sequence[ShelfKey]) -> tuple[str, str, str, str]:

@@ -14,6 +14,8 @@ class Context:
     """Tools and rules, made once at the start. ``check_room`` raises `Unavailable` while the outbox is full."""
 
     database: Database
+    entry: Database
+    """The same for order entry: connections of its own, planned for tables that grow."""
     clock: Clock
     new_id: NewId
     rules: Rules

@@ -18,8 +18,7 @@ from portfolio_service.domain.placed import Placed
 from portfolio_service.domain.repeated import Repeated, document_of
 from portfolio_service.domain.requests import EntryRequest, Outcome
 from portfolio_service.domain.views import NO_CHARGES, OrderView
-from portfolio_service.store import entry, idempotency, orders, outbox
-from portfolio_service.store.arrays import use_indexes
+from portfolio_service.store import entry, orders, outbox
 from portfolio_service.store.entry import Asked
 from portfolio_service.store.idempotency import Kept
 from saras_common.clock import trading_day
@@ -32,7 +31,6 @@ def place_orders(
     session: Session, requests: Sequence[EntryRequest], *, rules: Rules, now: datetime, new_id: NewId
 ) -> list[Outcome]:
     """Answer every request, in order. Orders in an answer without an error are in the book, with their holds."""
-    use_indexes(session)
     found = entry.lock_and_read(session, _asked(requests), now, new_id)
     desk = Desk(rules, found.markets, trading_day(now))
     placed: list[Placed] = []
@@ -56,10 +54,9 @@ def place_orders(
             if request.key is not None:
                 mine[name] = (request.fingerprint, outcome)
                 answers.append(_kept(request, outcome))
-    if placed:
-        entry.record(session, placed, _units(placed))
+    if placed or answers:
+        entry.record(session, placed, _units(placed), answers, now)
         outbox.tell_rows(session, OrderAccepted, told)
-    idempotency.add_answers(session, answers, now)
     return outcomes
 
 

@@ -10,6 +10,7 @@ from datetime import datetime
 from sqlalchemy.orm import Session
 
 from portfolio_service.domain.book import Order, ShelfKey
+from portfolio_service.domain.orders import Status
 from portfolio_service.domain.postings import OpenBook
 from portfolio_service.store import clients, ledger, outbox, postings
 from portfolio_service.store.arrays import streamed, use_indexes
@@ -37,9 +38,27 @@ def post_events(session: Session, events: Sequence[PostingEvent], *, now: dateti
     use_indexes(session)
     postings.lock_postings(session)
     done = Posted()
-    for part in _parts(events):
+    queued, rest = _apart(events)
+    if moved := postings.queue_orders(session, queued, now):
+        done.states[Status.QUEUED] = moved
+    for part in _parts(rest):
         _post(session, part, done, now, new_id)
     return done
+
+
+def _apart(events: Sequence[PostingEvent]) -> tuple[list[OrderProgressed], list[PostingEvent]]:
+    """The news that orders wait in a window, and the rest, which came after it.
+
+    Waiting is shown to whoever asks for the order, and not told on: it changes nothing for anybody.
+    """
+    queued: list[OrderProgressed] = []
+    rest: list[PostingEvent] = []
+    for event in events:
+        if isinstance(event, OrderProgressed) and event.status == Status.QUEUED:
+            queued.append(event)
+        else:
+            rest.append(event)
+    return queued, rest
 
 
 def _parts(events: Sequence[PostingEvent]) -> Iterator[list[PostingEvent]]:

@@ -62,6 +62,7 @@ class Platform:
         if executor:
             loops += [worker.run for worker in workers(self.settings)]
         loops.append(lambda stop: self.bus.consume("portfolio-service", self._hear, stop))
+        loops.append(lambda stop: self.bus.consume("portfolio-service.totals", self._hear, stop))
         loops.append(lambda stop: self.bus.consume("portfolio-service.market", self._hear_market, stop))
         self._threads = [threading.Thread(target=loop, args=(self._stop,), daemon=True) for loop in loops]
         for thread in self._threads:
