@@ -233,6 +233,10 @@ class DoorOfTests:
     def somebody(self, **book: Any) -> Caller:
         return Caller(self, self.service.user(**book))
 
+    def newcomer(self) -> Caller:
+        """Signed in, but nobody has told of it yet."""
+        return Caller(self, new_id())
+
     def admin(self) -> Caller:
         return Caller(self, new_id(), frozenset({"user", "admin"}))
 

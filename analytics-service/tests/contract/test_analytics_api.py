@@ -50,6 +50,11 @@ def test_a_trade_done_elsewhere_counts_in_no_total(door):
     assert [(one["quantity"], one["source"]) for one in body["elsewhere"]] == [(7, "elsewhere")]
 
 
+def test_a_user_the_book_has_not_heard_of_has_nothing_and_a_stranger_is_not_there(door):
+    assert door.newcomer().get("/analytics").json()["total_value"] == "0.00"
+    assert door.admin().get("/analytics", user_id=str(new_id())).status_code == 404
+
+
 @pytest.mark.parametrize("path", PATHS)
 def test_another_user_is_not_there_but_for_an_administrator(door, path):
     other = door.somebody(cash=100, deposited=100)

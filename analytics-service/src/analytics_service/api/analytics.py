@@ -27,7 +27,7 @@ _MEDIA = {"png": "image/png", "svg": "image/svg+xml"}
 
 
 @router.get("/analytics", response_model=AnalyticsOut)
-def get_analytics(subject: Subject, ctx: Ctx) -> Response:
+def get_analytics(subject: Subject, caller: CurrentUser, ctx: Ctx) -> Response:
     """What a user has now, as the book says, and how it did."""
     now = ctx.clock.now()
     book = ctx.book.find(subject)
@@ -36,6 +36,7 @@ def get_analytics(subject: Subject, ctx: Ctx) -> Response:
             session,
             book,
             subject,
+            is_own=subject == caller.user_id,
             today=trading_day(now),
             benchmark=ctx.rules.benchmark,
             risk_free=ctx.rules.risk_free,

@@ -8,7 +8,7 @@ from sqlalchemy.orm import Session
 
 from analytics_service.book import UserBook
 from analytics_service.domain.positions import Position
-from analytics_service.store import market, trades
+from analytics_service.store import market, people, trades
 from analytics_service.store.trades import PositionKey
 from analytics_service.usecases.performance import Performance, get_performance
 from saras_common.errors import NotFound
@@ -28,12 +28,19 @@ class Overview:
 
 
 def get_overview(
-    session: Session, found: UserBook | None, user_id: UUID, *, today: date, benchmark: str, risk_free: float
+    session: Session,
+    found: UserBook | None,
+    user_id: UUID,
+    *,
+    is_own: bool,
+    today: date,
+    benchmark: str,
+    risk_free: float,
 ) -> Overview:
-    """``found`` is what the book has of the user; `NotFound` when that is nothing and the user never traded."""
+    """``found`` is what the book has of the user, nothing yet of a new one; `NotFound` for a user nobody knows."""
     positions = trades.list_positions(session, user_id)
     if found is None:
-        if not positions:
+        if not (is_own or positions or people.find_person(session, user_id)):
             raise NotFound
         found = UserBook(user_id, user_id, 0, 0, 0, ())
     names = {shelf.instrument for shelf in found.shelves} | {key[2] for key, _ in positions}
