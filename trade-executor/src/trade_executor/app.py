@@ -19,6 +19,7 @@ from saras_common.ids import NewId, new_id
 from saras_common.metrics import Metrics
 from saras_common.money import PAISE
 from saras_common.outbox import Relay
+from saras_common.tracing import Traces, connect_traces
 from saras_common.web import Worker, create_service_app
 from trade_executor import failpoints, kite
 from trade_executor.api import routers
@@ -125,9 +126,10 @@ class _Consumer(Consumer):
         database: Database,
         handle: Handler,
         metrics: Metrics,
+        traces: Traces,
         failpoint: failpoints.Failpoint,
     ) -> None:
-        super().__init__(bus, queue, database, handle, metrics=metrics)
+        super().__init__(bus, queue, database, handle, metrics=metrics, traces=traces)
         self._failpoint = failpoint
 
     def deliver(self, messages: Sequence[Message]) -> None:
@@ -160,7 +162,10 @@ def _consume(
     """Take orders, cancellations, deposits and the book's totals from the bus until ``stop``."""
     with _tools(make) as wiring, _bus(wiring) as bus:
         handle = make_handler(wiring.clock, wiring.window, wiring.new_id, failpoint)
-        _Consumer(bus, wiring.settings.service, wiring.database, handle, metrics, failpoint).run(stop)
+        settings = wiring.settings
+        traces = connect_traces(settings.service, settings.traces_endpoint, settings.traces_share)
+        _Consumer(bus, settings.service, wiring.database, handle, metrics, traces, failpoint).run(stop)
+        traces.close()
 
 
 def _relay(make: Callable[[], Wiring], metrics: Metrics, stop: threading.Event) -> None:
