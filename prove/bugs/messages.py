@@ -20,7 +20,7 @@ def _carrying(choose: str, *, marks_first: bool = False) -> list[Swap]:
     def wrong(relay: Any) -> int:
         last = getattr(relay, "last", 0)
         with relay._database.for_service() as session:  # noqa: SLF001 - stands where the method stands
-            query = f"SELECT seq, id, type, body, count FROM {relay._schema}.outbox {choose.format(last=last)} LIMIT 4"  # noqa: S608, SLF001 - as above
+            query = f"SELECT seq, id, type, body, count FROM {relay._schema}.outbox {choose.format(last=last)} LIMIT 4"  # noqa: SLF001 - as above
             rows = driver(session).execute(query.encode(), binary=True).fetchall()
             messages = [Message(*row[1:]) for row in rows]
             if not marks_first:

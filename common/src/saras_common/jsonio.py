@@ -1,7 +1,9 @@
 """One JSON reader for input from outside, strict where the standard one is kind, and one quick writer."""
 
+import hashlib
 import json
 import re
+from collections.abc import Mapping
 from decimal import Decimal
 from typing import Any, NoReturn
 
@@ -49,6 +51,11 @@ def _unique_pairs(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
     if len(result) != len(pairs):
         raise BadJson("a key stands twice")
     return result
+
+
+def digest_of(row: Mapping[str, Any]) -> str:
+    """SHA-256 over a row's names and values in one canonical form: the same before it is stored and after."""
+    return hashlib.sha256(orjson.dumps(row, option=orjson.OPT_SORT_KEYS | orjson.OPT_UTC_Z)).hexdigest()
 
 
 def _decimal(text: str) -> Decimal:

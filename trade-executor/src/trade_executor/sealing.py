@@ -30,3 +30,10 @@ class Sealer:
             return self._cipher.decrypt(sealed[:NONCE_BYTES], sealed[NONCE_BYTES:], account_id.encode()).decode()
         except (InvalidTag, ValueError) as error:
             raise Unreadable("the sealed token cannot be opened") from error
+
+    def has_sealed(self, text: str, account_id: str, sealed: bytes) -> bool:
+        """Whether we sealed this text for this account."""
+        try:
+            return self.unseal(sealed, account_id) == text
+        except Unreadable:
+            return False

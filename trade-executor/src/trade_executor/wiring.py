@@ -48,14 +48,15 @@ class Wiring:
 
 def wire(settings: Settings, *, clock: Clock | None = None, new_id: NewId = new_id) -> Wiring:
     """Settings to tools."""
+    sealer = Sealer(settings.token_key.get_secret_value())
     database = Database(settings.database_url.get_secret_value(), schema=settings.schema_name)
     return Wiring(
         settings=settings,
         database=database,
-        transactions=transactions(database),
+        transactions=transactions(database, sealer.seal),
         clock=clock or SystemClock(),
         new_id=new_id,
-        sealer=Sealer(settings.token_key.get_secret_value()),
+        sealer=sealer,
         window=WindowRules(settings.window_s, settings.window_max_orders),
         hours=Hours(always=settings.opens_always),
     )

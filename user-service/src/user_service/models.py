@@ -160,6 +160,8 @@ class AuditRow(Base):
     address: Mapped[str]
     request_id: Mapped[str | None]
     detail: Mapped[dict[str, Any]] = mapped_column(JSONB)
+    seal: Mapped[bytes | None]
+    """The row's digest under a key the database does not know: who has only the database can make no such row."""
 
 
 outbox_table = add_outbox_table(Base.metadata, SCHEMA)

@@ -37,6 +37,17 @@ class Vault:
         head = _VERSION + self._first + secrets.token_bytes(_NONCE_BYTES)
         return head + self._ciphers[self._first].encrypt(head[-_NONCE_BYTES:], plaintext, head + place.encode())
 
+    def vouch(self, digest: str) -> bytes:
+        """A seal only we can make, of a row with this digest."""
+        return self.seal(b"", f"digest:{digest}")
+
+    def has_vouched(self, digest: str, seal: bytes) -> bool:
+        """Whether `vouch` made ``seal`` for this digest."""
+        try:
+            return self.open(seal, f"digest:{digest}") == b""
+        except Unreadable:
+            return False
+
     def open(self, sealed: bytes, place: str) -> bytes:
         """What was sealed for ``place``; raises `Unreadable`."""
         head, body = sealed[: 1 + _ID_BYTES + _NONCE_BYTES], sealed[1 + _ID_BYTES + _NONCE_BYTES :]

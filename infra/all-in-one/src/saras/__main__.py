@@ -65,7 +65,7 @@ def _run_admin(options: argparse.Namespace, settings: PlatformSettings, console:
         case "reconcile":
             return commands.reconcile()
         case "verify":
-            return commands.verify(options.batch)
+            return commands.verify(options.batch) if options.batch else commands.verify_evidence()
         case _:
             return commands.status()
 
@@ -92,8 +92,10 @@ def _parser() -> argparse.ArgumentParser:
     halt.add_argument("reason", help="kept with the switch and shown to everybody who asks")
     commands.add_parser("resume", help="take the kill switch back")
     commands.add_parser("reconcile", help="compare the book with the broker; exits 1 when they differ")
-    verify = commands.add_parser("verify", help="recompute a batch's allocation from its certificate")
-    verify.add_argument("batch", metavar="BATCH", help="the batch's id")
+    verify = commands.add_parser("verify", help="recompute a batch's allocation, or check all evidence of this home")
+    verify.add_argument(
+        "batch", metavar="BATCH", nargs="?", help="the batch's id; without it, audit log and certificates"
+    )
     return parser
 
 

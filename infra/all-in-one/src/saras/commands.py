@@ -95,6 +95,16 @@ class Commands:
         self.console.print(plain_table(f"Batch {batch_id}, recomputed from its certificates", columns, rows))
         return 0 if verdicts and all(verdict.ok for verdict in verdicts) else 1
 
+    def verify_evidence(self) -> int:
+        """Compare audit log and certificates with their seals and with what the witness saw; 1 when they differ."""
+        from saras.witnessing import verify_evidence  # as above
+
+        wrong = verify_evidence(self.settings)
+        for what in wrong:
+            self.console.print(what, markup=False, highlight=False)
+        self.console.print(f"{len(wrong)} contradictions." if wrong else "Every row is as it was when it was written.")
+        return 1 if wrong else 0
+
     @contextmanager
     def _admin(self) -> Iterator[Api]:
         credentials = Home(self.settings.home).find_credentials()

@@ -55,6 +55,8 @@ class CertificateRow(Base):
     block_id: Mapped[UUID]
     hash: Mapped[str]
     document: Mapped[Any] = mapped_column(JSON)
+    seal: Mapped[bytes | None]
+    """The hash under a key the database does not know: who has only the database can make no such row."""
 
 
 class MovementRow(Base):

@@ -81,6 +81,7 @@ def record(
         address=origin.address,
         request_id=request_id_var.get(),
         detail=detail,
+        seal=ctx.vault.vouch,
     )
 
 

@@ -49,6 +49,7 @@ class SpreadPlatform(Platform):
             with self.progress.step("the sandbox broker"):
                 sandbox.wait_ready()
         processes = self._start_processes(stack, around)
+        self._start_witness(stack, around)
         stack.enter_context(kept_roll(self.home.roll, lambda: _entries(servers, processes, ports)))
         seeding_url = f"http://127.0.0.1:{ports['user-service.api']}"
         running = Running(os.getpid(), self.settings.url, self.settings.sandbox_url if sandbox else None, seeding_url)
@@ -78,6 +79,15 @@ class SpreadPlatform(Platform):
         if self.settings.mode == "sandbox":
             own["notification-service"] = {"NOTIFY_MAIL_FOLDER": str(self.home.path / "mail")}
         return Surroundings(databases, broker_url, redis_url, ports, own), servers
+
+    def _start_witness(self, stack: ExitStack, around: Surroundings) -> None:
+        """In this process: it writes beside the home's secrets, and no service may."""
+        from saras.threads import Threads
+        from saras.witnessing import witness  # imports two services
+
+        threads = Threads([witness(self.home, around.databases)])
+        stack.callback(threads.stop)
+        threads.start()
 
     def _start_processes(self, stack: ExitStack, around: Surroundings) -> list[KeptProcess]:
         vault = self.home.vault()

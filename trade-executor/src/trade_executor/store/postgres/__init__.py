@@ -12,7 +12,7 @@ from saras_common.outbox import channel_of
 from trade_executor.models import SCHEMA
 from trade_executor.store.postgres.accounts import AccountQueries
 from trade_executor.store.postgres.blocks import BlockQueries
-from trade_executor.store.postgres.evidence import EvidenceQueries
+from trade_executor.store.postgres.evidence import EvidenceQueries, Seal
 from trade_executor.store.postgres.market import MarketQueries
 from trade_executor.store.postgres.orders import OrderQueries
 from trade_executor.store.postgres.statements import StatementCache
@@ -92,14 +92,15 @@ HINT = " hint"
 PostgresTransactions = Callable[[], AbstractContextManager[PostgresStore]]
 
 
-def transactions(database: Database) -> PostgresTransactions:
-    """Opens transactions that commit on exit."""
+def transactions(database: Database, seal: Seal | None = None) -> PostgresTransactions:
+    """Opens transactions that commit on exit; certificates get a seal."""
     kept = StatementCache(KEPT_ORDERS)
 
     @contextmanager
     def transaction() -> Iterator[PostgresStore]:
         with database.for_service() as session:
             store = PostgresStore(session, kept)
+            store.seal = seal
             yield store
             store.flush()
 

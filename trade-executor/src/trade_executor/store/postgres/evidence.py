@@ -1,6 +1,6 @@
 """Totals, certificates, movements, reconciliations."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 from uuid import UUID
 
@@ -11,11 +11,17 @@ from trade_executor.domain import Movement, Reconciliation
 from trade_executor.store.postgres.accounts import json_bytes
 from trade_executor.store.postgres.statements import Statements
 
+Seal = Callable[[str, str], bytes]
+"""Of a text and the account it belongs to, what only we can make."""
+
 _RECONCILIATION = "SELECT id, account_id, at, figures, book, report, finished_at FROM reconciliations"
 
 
 class EvidenceQueries(Statements):
     """See `trade_executor.store.Evidence`."""
+
+    seal: Seal | None = None
+    """How certificates are sealed."""
 
     def add_to_totals(self, account_id: str, instrument: str, shares: int, cash_paise: int) -> None:
         self.run(
@@ -38,8 +44,9 @@ class EvidenceQueries(Statements):
 
     def add_certificate(self, account_id: str, batch_id: UUID, block_id: UUID, document: Mapping[str, Any]) -> None:
         self.run(
-            "INSERT INTO certificates (account_id, number, batch_id, block_id, hash, document)"
-            " SELECT %(account)s, coalesce(max(number), 0) + 1, %(batch)s, %(block)s, %(hash)s, %(document)s::json"
+            "INSERT INTO certificates (account_id, number, batch_id, block_id, hash, document, seal)"
+            " SELECT %(account)s, coalesce(max(number), 0) + 1, %(batch)s, %(block)s, %(hash)s, %(document)s::json,"
+            " %(seal)s"
             " FROM certificates WHERE account_id = %(account)s",
             {
                 "account": account_id,
@@ -47,6 +54,7 @@ class EvidenceQueries(Statements):
                 "block": block_id,
                 "hash": document["hash"],
                 "document": json_bytes(document),
+                "seal": None if self.seal is None else self.seal(document["hash"], account_id),
             },
         )
 

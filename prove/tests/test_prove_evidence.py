@@ -1,0 +1,42 @@
+"""A slice of the tamperings, and what the witness does with rows that nobody of ours wrote."""
+
+import pytest
+from prove import evidence
+
+from saras.evidence import Witness, read_chain
+
+
+@pytest.fixture(scope="module")
+def scene():
+    with evidence.scene() as made:
+        yield made
+
+
+def test_every_tampering_is_seen(scene):
+    outcome = evidence.tamper(scene, 24, 5, lambda: False)
+    assert outcome.examples == []
+    assert outcome.counts["tamperings"] == 24
+
+
+def test_a_row_of_a_stranger_is_never_witnessed(scene):
+    row = {**scene.rows("audit")[0], "id": evidence.new_id(), "detail": evidence.Json({})}
+    evidence._add(scene, "audit", row)
+    witness = Witness(scene.path, scene.sources)
+    before = read_chain(scene.path)
+    assert witness.look() == 0
+    assert witness.refused == [f"audit {row['id']} has no genuine seal"]
+    assert read_chain(scene.path) == before
+    scene.restore()
+
+
+def test_a_line_cut_short_by_a_crash_is_written_again_and_a_changed_one_is_seen(scene):
+    whole = scene.path.read_text()
+    lines = whole.splitlines(keepends=True)
+    scene.path.write_text("".join(lines[:-1]) + lines[-1][:20])
+    assert len(read_chain(scene.path)) == len(lines) - 1
+    Witness(scene.path, scene.sources).look()
+    assert scene.path.read_text() == whole
+    scene.path.write_text(whole.replace('"audit"', '"other"', 1))
+    assert "does not follow" in scene.check()[0]
+    scene.path.write_text(whole)
+    assert scene.check() == []
