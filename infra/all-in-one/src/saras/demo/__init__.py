@@ -8,10 +8,12 @@ from pathlib import Path
 from rich.console import Console
 
 from saras.client import Api, Sandbox
+from saras.demo.baskets import play_baskets
 from saras.demo.flow import Crowd
 from saras.demo.market import list_quotes, wait_tradable
 from saras.demo.messages import print_messages
 from saras.demo.people import make_people
+from saras.demo.performance import show_performance
 from saras.demo.proof import collect, prove
 from saras.demo.report import (
     print_batches,
@@ -92,6 +94,8 @@ def _play(platform: PlatformProcess, progress: Progress, console: Console, *, us
     print_statements(console, story)
     print_messages(console, story)
     print_reconciliation(console, seen)
+    checks += play_baskets(console, story)
+    checks += show_performance(console, story, platform.url, platform.home.parent.parent / "demo-charts")
     print_checks(console, checks)
     people.close()
     return all(check.ok for check in checks)
