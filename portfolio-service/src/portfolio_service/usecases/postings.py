@@ -6,6 +6,7 @@ users whose number of open orders changes, or who owe cash beyond a hold, are lo
 
 from collections.abc import Iterator, Sequence
 from datetime import datetime
+from typing import Any
 
 from sqlalchemy.orm import Session
 
@@ -144,23 +145,26 @@ def _close(session: Session, book: OpenBook, now: datetime, new_id: NewId) -> No
         postings.save_positions(session, book.positions)
         postings.save_lots(session, book.lots, book.changed_lots)
     if queues_of(OrderUpdated.type):  # nobody may be listening, and it is one event for every order
-        outbox.tell(session, [_updated(order, now) for order in changed])
+        outbox.tell_rows(session, OrderUpdated, [_updated(order, now, new_id) for order in changed])
 
 
-def _updated(order: Order, now: datetime) -> OrderUpdated:
-    return OrderUpdated(
-        at=now,
-        order_id=order.id,
-        user_id=order.user_id,
-        instrument=order.shelf.instrument,
-        side=order.side,
-        product=order.shelf.product,
-        quantity=order.quantity,
-        status=order.status.value,
-        status_reason=order.status_reason,
-        filled_quantity=order.filled_quantity,
-        filled_value_paise=order.filled_paise,
-        charges_paise=sum(order.charges),
-        basket_id=order.basket_id,
-        batch_id=order.batch_id,
-    )
+def _updated(order: Order, now: datetime, new_id: NewId) -> dict[str, Any]:
+    """The fields of `OrderUpdated`."""
+    return {
+        "id": str(new_id()),
+        "at": now,
+        "request_id": None,
+        "order_id": order.id,
+        "user_id": order.user_id,
+        "instrument": order.shelf.instrument,
+        "side": order.side,
+        "product": order.shelf.product,
+        "quantity": order.quantity,
+        "status": order.status.value,
+        "status_reason": order.status_reason,
+        "filled_quantity": order.filled_quantity,
+        "filled_value_paise": order.filled_paise,
+        "charges_paise": sum(order.charges),
+        "basket_id": order.basket_id,
+        "batch_id": order.batch_id,
+    }
