@@ -36,29 +36,26 @@ class Crowd:
         return self.people.each(act, people)
 
     def settle(self, runs, *, until_s=240 + CROWD):
-        """Close windows until no run is active; the runs by person."""
+        """Close windows until no run is active; the runs by person. A window is closed once everybody's orders wait
+        in it, as whoever trades once a day does."""
         waiting, done = dict(runs), {}
         deadline = time.monotonic() + until_s
         while waiting:
             assert time.monotonic() < deadline, f"{len(waiting)} runs do not end"
-            self.close_window()
-            someone, run = next(iter(waiting.items()))
-            if self.status(someone, run) in ACTIVE:
-                time.sleep(0.3)
-                continue
-            found = self.each(lambda api, person: read(api, run_path(waiting[person.number])), self.of(waiting))
-            for number, state in zip(list(waiting), found, strict=True):
-                if state["status"] not in ACTIVE:
-                    done[number] = state
-                    del waiting[number]
+            states = self.look(waiting)
+            done |= {number: state for number, state in states.items() if state["status"] not in ACTIVE}
+            waiting = {number: run for number, run in waiting.items() if number not in done}
+            if waiting and all(is_waiting(states[number]) for number in waiting):
+                self.close_window()
+            time.sleep(0.3)
         return done
+
+    def look(self, runs):
+        found = self.each(lambda api, person: read(api, run_path(runs[person.number])), self.of(runs))
+        return dict(zip(runs, found, strict=True))
 
     def of(self, numbers):
         return [self.people.people[number] for number in numbers]
-
-    def status(self, number, run):
-        (state,) = self.each(lambda api, _: read(api, run_path(run)), self.of([number]))
-        return state["status"]
 
     def close_window(self):
         with self.site.admin() as admin:
@@ -80,6 +77,12 @@ def start(api, path, body, key):
     answer = patient(lambda: api.call("POST", path, body, key=key))
     assert answer.ok, answer.describe()
     return answer.body
+
+
+def is_waiting(run):
+    """Whether all orders of the run's present round are in a window and none is done."""
+    last = max(leg["round"] for leg in run["legs"])
+    return all(leg["status"] == "QUEUED" for leg in run["legs"] if leg["round"] == last)
 
 
 def run_path(run):
@@ -115,6 +118,8 @@ def composition(quotes, shift):
 
 def kill_in_the_middle(crowd, runs):
     """kill -9 as soon as anybody's sells are filled: some runs are told, some plan buys, some wait."""
+    while not all(is_waiting(run) for run in crowd.look(runs).values()):
+        time.sleep(0.3)
     crowd.close_window()
     sample = crowd.of(list(runs)[:: max(1, CROWD // 8)])
     deadline = time.monotonic() + 120
