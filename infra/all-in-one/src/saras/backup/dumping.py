@@ -16,6 +16,7 @@ from saras.backup.manifest import (
     digest_of,
     run_tool,
 )
+from saras.evidence import FILE as WITNESSED
 from saras.home import Home
 
 
@@ -46,6 +47,9 @@ def back_up(url: str, home: Home, folder: Path, now: datetime) -> Path:
     for name in HOME_FILES:
         if (home.path / name).exists():
             shutil.copy2(home.path / name, unfinished / name)
+    if (home.path / WITNESSED).exists():
+        whole_lines = (home.path / WITNESSED).read_bytes().rpartition(b"\n")
+        (unfinished / WITNESSED).write_bytes(whole_lines[0] + whole_lines[1])
     digests = {path.name: digest_of(path) for path in sorted(unfinished.iterdir())}
     Manifest(VERSION, now.isoformat(), server, schemas, digests, rows).write(unfinished)
     unfinished.rename(target)

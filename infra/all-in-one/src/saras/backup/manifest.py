@@ -20,6 +20,8 @@ from saras_common.postgres import EmbeddedPostgres, binaries
 
 FILE = "manifest.json"
 HOME_FILES = ("secrets.json", "admin.json", "mode.json")
+"""What the data cannot be used without."""
+
 SCHEMAS = (*PACKAGES, BUS)
 VERSION = 1
 

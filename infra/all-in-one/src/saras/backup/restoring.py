@@ -9,6 +9,7 @@ from sqlalchemy.orm import Session
 
 from portfolio_service.store import books
 from saras.backup.manifest import HOME_FILES, BackupFailed, Manifest, count_rows, digest_of, run_tool
+from saras.evidence import FILE as WITNESSED
 from saras.home import Home
 from saras_common.db import Database
 
@@ -63,6 +64,9 @@ def _bring_home(home: Home, folder: Path) -> None:
             shutil.copy2(saved, kept)
         elif digest_of(kept) != digest_of(saved):
             raise BackupFailed(f"{kept} is another one than the backup's, which its data needs: move it away first")
+    # What the witness saw lately is worth more than what it had seen by then: only a home that lost it gets it back.
+    if (folder / WITNESSED).exists() and not (home.path / WITNESSED).exists():
+        shutil.copy2(folder / WITNESSED, home.path / WITNESSED)
 
 
 def _make_roles(connection: psycopg.Connection, schemas: list[str]) -> None:
