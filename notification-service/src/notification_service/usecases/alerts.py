@@ -59,12 +59,18 @@ def watch_marks(context: Context, session: Session, events: Sequence[MarksChange
     if not waiting:
         return
     news: list[News] = []
+    changed: dict[UUID, Alert] = {}
     for event in events:
         for mark in event.marks:
-            news += [
-                _fired(alert) for alert in waiting.get(mark.instrument, ()) if alert.see(mark.last_paise, event.at)
-            ]
-    alerts.save(session, [alert for group in waiting.values() for alert in group])
+            for alert in waiting.get(mark.instrument, ()):
+                peak = alert.peak_paise
+                is_reached = alert.see(mark.last_paise, event.at)
+                if is_reached:
+                    news.append(_fired(alert))
+                if is_reached or alert.peak_paise != peak:
+                    changed[alert.id] = alert
+    if changed:
+        alerts.save(session, list(changed.values()))
     tell(context, session, news)
 
 
