@@ -8,7 +8,7 @@ from datetime import timedelta
 from saras_common.errors import Unavailable
 from saras_common.inbox import Inbox
 from smallcase_service.store import keys
-from smallcase_service.usecases import running, samples, sips, watching
+from smallcase_service.usecases import composing, running, samples, sips, watching
 from smallcase_service.usecases.context import Context
 
 _log = logging.getLogger(__name__)
@@ -29,6 +29,7 @@ def run_watch(ctx: Context, every_s: float, stop: threading.Event) -> None:
 
     def watch() -> bool:
         waiting.make()
+        composing.start_indexes(ctx)
         watching.check_holdings(ctx)
         watching.repair_automatically(ctx)
         watching.offer_rebalances(ctx)

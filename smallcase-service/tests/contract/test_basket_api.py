@@ -7,8 +7,9 @@ from urllib.parse import quote
 import pytest
 from sqlalchemy import text
 
+from saras_common.events import InstrumentsListed, Listing
 from smallcase_service.store import market
-from smallcase_service.usecases import samples, watching
+from smallcase_service.usecases import composing, samples, watching
 
 THREE = {"NSE:INFY": "0.5", "NSE:TCS": "0.3", "NSE:ITC": "0.2"}
 
@@ -138,6 +139,22 @@ def test_what_stops_trading_is_shown_and_refused(door):
     }
     errors = refused(user.call("POST", f"/smallcase/{case['id']}/invest", {"amount": "500000"}), "smallcase_invalid")
     assert len(errors) == 4
+
+
+def test_an_index_starts_once_every_share_has_a_price(door):
+    listings = [Listing(instrument="NSE:NEW", token=99, name="New", tick_paise=5, lot_size=1)]
+    door.tell_market(InstrumentsListed(at=door.clock.now(), listings=listings))
+    user = door.user()
+    case = user.compose({"NSE:INFY": "0.5", "NSE:NEW": "0.5"})
+    assert (case["index_value"], case["min_investment"]) == (None, None)
+    assert set(case["reasons"]) >= {"index_value", "min_investment"}
+    assert ("price_unavailable", "NSE:NEW") in {(i["code"], i["instrument"]) for i in case["validation"]["issues"]}
+    assert composing.start_indexes(door.context) == 0
+    door.mark({"NSE:NEW": 10_000})
+    assert composing.start_indexes(door.context) == 1
+    door.mark({"NSE:NEW": 11_000})
+    assert user.get(f"/smallcase/{case['id']}")["index_value"] == "105.0000"
+    assert composing.start_indexes(door.context) == 0
 
 
 def test_a_thin_stock_is_warned_of(door, record_history):

@@ -57,9 +57,19 @@ _CONSTITUENTS = text(
     " JOIN unnest(CAST(:ids AS uuid[]), CAST(:versions AS bigint[])) AS w (id, version)"
     " ON w.id = c.smallcase_id AND w.version = c.version ORDER BY c.smallcase_id, c.version, c.position"
 )
-_SUBSCRIBERS = text(
-    "SELECT count(DISTINCT i.id) FROM investments i JOIN holdings h ON h.investment_id = i.id AND h.quantity > 0"
-    " WHERE i.smallcase_id = :id"
+_WITHOUT_INDEX = text(
+    "SELECT v.smallcase_id, v.version, v.index_level FROM versions v JOIN smallcases s"
+    " ON s.id = v.smallcase_id AND s.version = v.version AND s.deleted_at IS NULL"
+    " WHERE EXISTS (SELECT FROM constituents c WHERE c.smallcase_id = v.smallcase_id AND c.version = v.version"
+    "   AND c.units IS NULL) ORDER BY v.smallcase_id LIMIT :limit FOR UPDATE OF v SKIP LOCKED"
+)
+_START_INDEX = text(
+    "UPDATE versions SET index_level = :level WHERE smallcase_id = :id AND version = :version AND index_level IS NULL"
+)
+_SET_UNITS = text(
+    "UPDATE constituents c SET units = n.units FROM unnest(CAST(:names AS text[]), CAST(:units AS float8[]))"
+    " AS n (instrument, units)"
+    " WHERE c.smallcase_id = :id AND c.version = :version AND c.instrument = n.instrument"
 )
 
 
@@ -206,6 +216,13 @@ def list_constituents(
     return found
 
 
-def count_subscribers(session: Session, smallcase_id: UUID) -> int:
-    """People who hold something of it. Needs the service's scope."""
-    return int(session.execute(_SUBSCRIBERS, {"id": smallcase_id}).scalar_one())
+def list_without_index(session: Session, limit: int) -> list[tuple[UUID, int, float | None]]:
+    """Present versions whose units are not fixed yet: smallcase, version, level if it is known. Locked."""
+    return [tuple(row) for row in session.execute(_WITHOUT_INDEX, {"limit": limit})]
+
+
+def start_index(session: Session, smallcase_id: UUID, version: int, level: float, units: Mapping[str, float]) -> None:
+    """Fix a version's units at a level."""
+    key = {"id": smallcase_id, "version": version}
+    session.execute(_START_INDEX, {**key, "level": level})
+    session.execute(_SET_UNITS, {**key, "names": list(units), "units": list(units.values())})

@@ -21,6 +21,8 @@ from smallcase_service.usecases.pricing import Board, read_board
 HISTORY = timedelta(days=400)
 """Enough calendar days for `figures.WINDOW` sessions."""
 
+AT_ONCE = 500
+
 
 def create_smallcase(
     session: Session, ctx: Context, owner_id: UUID, proposal: Proposal, smallcase_id: UUID
@@ -154,6 +156,24 @@ def live_level(constituents: Sequence[Constituent], board: Board) -> float | Non
     if not units or len(units) < len(constituents) or len(prices) < len(units):
         return None
     return index.level_of(units, {name: float(price) for name, price in prices.items()})
+
+
+def start_indexes(ctx: Context) -> int:
+    """Fix the units of versions published before all their shares had a price, now that they have one; how many."""
+    started = 0
+    with ctx.database.for_service() as session:
+        waiting = smallcases.list_without_index(session, AT_ONCE)
+        of = smallcases.list_constituents(session, [(smallcase_id, version) for smallcase_id, version, _ in waiting])
+        board = read_board(session, {one.instrument for parts in of.values() for one in parts})
+        for smallcase_id, version, level in waiting:
+            weights = {one.instrument: one.weight for one in of[smallcase_id, version]}
+            prices = {name: float(price) for name in weights if (price := board.price(name)) is not None}
+            if len(prices) == len(weights):
+                start = index.BASE if level is None else level
+                units = index.units_for(start, weights, prices)
+                smallcases.start_index(session, smallcase_id, version, start, units)
+                started += 1
+    return started
 
 
 def _about(proposal: Proposal) -> dict[str, str | None]:
