@@ -27,7 +27,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     )
     options = parser.parse_args(arguments)
     place = Home(options.home)
-    if place.find_running() is not None:
+    if place.is_held:
         print("restore: a platform runs on this home; end it first (`saras down`)", file=sys.stderr)
         return 1
     try:

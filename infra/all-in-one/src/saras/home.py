@@ -90,6 +90,18 @@ class Home:
             lock.flush()
             yield
 
+    @property
+    def is_held(self) -> bool:
+        """Whether a process runs on this home now; unlike a number in a file, a lock dies with its holder."""
+        try:
+            with (self.path / "lock").open("a+") as lock:
+                fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            return True
+        except FileNotFoundError:
+            return False
+        return False
+
     def claim_mode(self, mode: str) -> None:
         """A home stays in the mode it was made in; `CannotStart` when asked for the other: its books would be wrong."""
         path = self.path / "mode.json"

@@ -3,16 +3,21 @@
 import json
 import os
 import socket
+import subprocess
+import sys
 import time
+from io import StringIO
 
 import pytest
+from rich.console import Console
 
 from saras.errors import CannotStart
 from saras.fleet import SERVICES
-from saras.home import Home
+from saras.home import Home, Running
 from saras.kept import KeptProcess
 from saras.migrating import migrate_all
 from saras.settings import PlatformSettings
+from saras.spread.control import stop_detached
 from saras.spread.environment import Surroundings, environment_of, process_name
 from saras.spread.ports import KeptPorts
 from saras.spread.roll import Entry, kept_roll, read_roll, state_of
@@ -131,6 +136,27 @@ def test_migrate_says_what_it_lacks(environment, lacks, monkeypatch):
         monkeypatch.setenv(name, value)
     with pytest.raises(CannotStart, match=lacks):
         migrate_all(PlatformSettings.from_environment(), None)
+
+
+def test_down_ends_nobody_elses_process(home):
+    somebody = subprocess.Popen([sys.executable, "-c", "import time; time.sleep(60)"])
+    try:
+        with home.announced(Running(somebody.pid, "http://127.0.0.1:1", None)):
+            assert home.find_running() is not None
+            told = StringIO()
+            assert stop_detached(PlatformSettings(home=home.path), Console(file=told)) == 0
+            assert "No platform runs" in told.getvalue()
+            assert somebody.poll() is None
+    finally:
+        somebody.kill()
+        somebody.wait()
+
+
+def test_a_held_home_says_so(home):
+    assert not home.is_held
+    with home.held():
+        assert home.is_held
+    assert not home.is_held
 
 
 def test_a_vault_keeps_keys_of_thirty_two_bytes(home):

@@ -47,8 +47,9 @@ def start_detached(settings: PlatformSettings, arguments: list[str], console: Co
 
 def stop_detached(settings: PlatformSettings, console: Console) -> int:
     """End the platform that runs on this home and wait for it; 0, also when none runs."""
-    running = Home(settings.home).find_running()
-    if running is None:
+    home = Home(settings.home)
+    running = home.find_running()
+    if running is None or not home.is_held:  # the number may be another program's by now
         console.print(f"No platform runs on {settings.home}.")
         return 0
     os.kill(running.pid, signal.SIGTERM)
