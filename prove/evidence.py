@@ -20,6 +20,8 @@ from uuid import UUID, uuid4
 
 import psycopg
 from prove.campaign import Campaign, Outcome, Run
+from prove.races import server
+from prove.roles import check_roles
 from psycopg.types.json import Json
 
 from saras.evidence import Seals, Sources, Witness, check_evidence
@@ -255,13 +257,17 @@ def tamper(at: Scene, size: int, seed: int, deadline: Callable[[], bool]) -> Out
 def play(run: Run) -> Outcome:
     """One scene, all attempts."""
     with scene() as at:
-        return tamper(at, run.size, run.seed, lambda: run.left_s <= 0)
+        outcome = tamper(at, run.size, run.seed, lambda: run.left_s <= 0)
+    with server() as on:
+        outcome.add(check_roles(on))
+    return outcome
 
 
 CAMPAIGN = Campaign(
     number=11,
     target="1,000 tamperings with audit log and certificates as superuser (edit, delete, swap, insert, truncate the"
-    " tail, rewrite from a row on): every one seen by a separate reader",
+    " tail, rewrite from a row on): every one seen by a separate reader; each verb of each login on each table as the"
+    " committed matrix says",
     size=1_000,
     bound_s=600,
     play=play,

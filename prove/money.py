@@ -19,7 +19,7 @@ from trade_executor.core.ids import Ids
 from trade_executor.core.posting import Posted, Shared, post_average, post_exactly, share_fills
 from trade_executor.domain import Block, BlockKey
 
-CHUNK = 20_000
+CHUNK = 2_000
 """Allocations a process plays at once."""
 
 DRIFT_BLOCKS, DRIFT_USERS, DRIFT_LIMIT = 5_000, 40, 1.1

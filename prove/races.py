@@ -19,13 +19,14 @@ from portfolio_service.app import placing, wire
 from portfolio_service.consumer import book_handler, market_handler
 from portfolio_service.domain.refusals import InsufficientFunds
 from portfolio_service.domain.requests import EntryRequest
+from portfolio_service.domain.requests import Outcome as Answer
 from portfolio_service.schemas import OrderIn
 from portfolio_service.settings import Settings
 from portfolio_service.store.arrays import rows_of
 from portfolio_service.telemetry import BookMetrics
 from portfolio_service.usecases import books, funds
 from saras_common.clock import SystemClock
-from saras_common.errors import SarasError
+from saras_common.errors import SarasError, Unavailable
 from saras_common.events import Allocation, AllocationPosted, Event, InstrumentsListed, Listing, Mark, MarksChanged
 from saras_common.ids import new_id
 from saras_common.metrics import Metrics
@@ -55,12 +56,13 @@ class RacedBook:
             broker_url=database.bus_url,
             internal_token_key="internal-key-of-the-campaign-32-bytes",  # noqa: S106 - of a database that lives for minutes
             pool_size=CONTESTANTS + 2,
+            entry_flushers=CONTESTANTS,
             **rules,
         )
         self.clock = SystemClock()
         self.context = wire(settings, clock=self.clock)
         metrics = BookMetrics(Metrics())
-        self.place = placing(self.context, metrics)
+        self._place = placing(self.context, metrics)
         self._book = book_handler(self.clock, new_id, metrics)
         market = market_handler()
         now = datetime.now(UTC)
@@ -68,6 +70,14 @@ class RacedBook:
         mark = Mark(instrument=INFY, last_paise=LAST, close_paise=LAST)
         with self.context.database.for_service() as session:
             market(session, [InstrumentsListed(at=now, listings=[listing]), MarksChanged(at=now, marks=[mark])])
+
+    def place(self, requests: Sequence[EntryRequest]) -> list[Answer]:
+        """As a client does: asked again while the database is busy, when nothing was done."""
+        while True:
+            try:
+                return self._place(requests)
+            except Unavailable:
+                continue
 
     def tell(self, *events: Event) -> None:
         with self.context.database.for_service() as session:

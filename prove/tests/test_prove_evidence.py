@@ -2,6 +2,7 @@
 
 import pytest
 from prove import evidence
+from prove.roles import check_roles, compare
 
 from saras.evidence import Witness, read_chain
 
@@ -40,3 +41,14 @@ def test_a_line_cut_short_by_a_crash_is_written_again_and_a_changed_one_is_seen(
     assert "does not follow" in scene.check()[0]
     scene.path.write_text(whole)
     assert scene.check() == []
+
+
+def test_database_logins_may_do_what_the_matrix_says_and_nothing_else(postgres):
+    outcome = check_roles(postgres)
+    assert outcome.examples == []
+    assert outcome.counts["rights of database logins tried"] > 1_000
+
+
+def test_a_right_too_many_and_one_missing_are_named():
+    found, agreed = {"a": {"a.t": ["DELETE", "SELECT"]}}, {"a": {"a.t": ["SELECT", "INSERT"]}}
+    assert compare(found, agreed) == ["a may DELETE on a.t", "a may not INSERT on a.t"]
