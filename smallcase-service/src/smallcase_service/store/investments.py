@@ -33,6 +33,8 @@ _HELD = text(
     f"SELECT {_COLUMNS} FROM investments i WHERE (CAST(:smallcase AS uuid) IS NULL OR i.smallcase_id = :smallcase)"  # noqa: S608
     " AND (CAST(:after AS uuid) IS NULL OR i.id > :after)"
     " AND EXISTS (SELECT FROM holdings h WHERE h.investment_id = i.id AND h.quantity > 0)"
+    " AND NOT (:idle AND EXISTS (SELECT FROM runs r WHERE r.investment_id = i.id"
+    "   AND r.state IN ('QUEUED', 'SELLING', 'BUYING')))"
     " ORDER BY i.id LIMIT :limit"
 )
 _TO_REPAIR = text(
@@ -166,10 +168,15 @@ def list_page(session: Session, user_id: UUID, *, before: UUID | None, limit: in
     return [Investment(*row) for row in rows]
 
 
-def list_held(session: Session, *, smallcase_id: UUID | None, after: UUID | None, limit: int) -> list[Investment]:
-    """Baskets with shares in them, by id; all of one smallcase, or all. Needs the service's scope."""
-    rows = session.execute(_HELD, {"smallcase": smallcase_id, "after": after, "limit": limit})
-    return [Investment(*row) for row in rows]
+def list_held(
+    session: Session, *, smallcase_id: UUID | None, after: UUID | None, limit: int, only_idle: bool = False
+) -> list[Investment]:
+    """Baskets with shares in them, by id; all of one smallcase, or all; without those being traded if ``only_idle``.
+
+    Needs the service's scope.
+    """
+    values = {"smallcase": smallcase_id, "after": after, "limit": limit, "idle": only_idle}
+    return [Investment(*row) for row in session.execute(_HELD, values)]
 
 
 def list_to_repair(session: Session, limit: int) -> list[Investment]:

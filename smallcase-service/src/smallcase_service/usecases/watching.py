@@ -34,7 +34,7 @@ def offer_rebalances(ctx: Context) -> int:
     offered, after = 0, None
     while True:
         with ctx.database.for_service() as session:
-            page = investments.list_held(session, smallcase_id=None, after=after, limit=AT_ONCE)
+            page = investments.list_held(session, smallcase_id=None, after=after, limit=AT_ONCE, only_idle=True)
             offered += _offer(ctx, session, page)
         if len(page) < AT_ONCE:
             return offered
