@@ -1,4 +1,4 @@
-"""`analytics`: trades into the store, a night of closes and figures over five years, and one user's answer in the day."""
+"""`analytics`: trades into the store, a night of closes and figures over five years, one user's answer in the day."""
 
 import gc
 import os
@@ -22,6 +22,7 @@ from analytics_service.app import create_app, wire
 from analytics_service.settings import Settings
 from analytics_service.usecases import trades
 from analytics_service.usecases.closes import take_close
+from analytics_service.usecases.market import update
 from saras_common.auth import Identity, InternalTokens
 from saras_common.calendar import is_session_day
 from saras_common.clock import ManualClock
@@ -82,9 +83,13 @@ def book_pages(users: Sequence[UUID], size: int) -> dict[str, bytes]:
             for number, name in enumerate(INSTRUMENTS)
         ]
         return {
-            "user_id": str(user), "default_portfolio_id": str(user), "cash": 10**6, "deposited": 9 * 10**7 + DAYS // 21 * 2 * 10**6,
-            "withdrawn": DAYS // 100 * 5000, "positions": shelves,
-        }  # fmt: skip
+            "user_id": str(user),
+            "default_portfolio_id": str(user),
+            "cash": 10**6,
+            "deposited": 9 * 10**7 + DAYS // 21 * 2 * 10**6,
+            "withdrawn": DAYS // 100 * 5000,
+            "positions": shelves,
+        }
 
     pages = {}
     for start in range(0, len(users), size):
@@ -126,7 +131,8 @@ def fill_history(made: Bench) -> None:
         driver(session).execute("INSERT INTO closes SELECT unnest(%b::date[]), now(), %b", [days, len(made.users)])
         driver(session).execute(
             "INSERT INTO day_prices SELECT %b, d, p, p, p, p, NULL, 'import'"
-            " FROM unnest(%b::date[]) WITH ORDINALITY AS t (d, n), LATERAL (SELECT 2000000 + (n * 7717) %% 50000 AS p) q",
+            " FROM unnest(%b::date[]) WITH ORDINALITY AS t (d, n),"
+            " LATERAL (SELECT 2000000 + (n * 7717) %% 50000 AS p) q",
             [BENCHMARK, days],
         )
     context.database.dispose()
@@ -141,8 +147,6 @@ def pipeline(made: Bench) -> float:
         for number, name in enumerate(INSTRUMENTS)
     ]
     with context.database.for_service() as session:
-        from analytics_service.usecases.market import update
-
         update(session, context.outbox, [InstrumentsListed(at=NOW, listings=listings)], NOW)
     events = [_posting(dice, made.users) for _ in range(TRADES // TRADES_A_MESSAGE)]
     started = time.perf_counter()

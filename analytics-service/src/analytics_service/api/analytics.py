@@ -21,7 +21,6 @@ from saras_common.web import CurrentUser, GatewayCaller, StrictRoute
 
 router = APIRouter(route_class=StrictRoute, tags=["analytics"])
 
-ASSETS_PATH = "/api/v1/analytics"
 DAY_CACHE = {"Cache-Control": "public, max-age=86400"}
 _MEDIA = {"png": "image/png", "svg": "image/svg+xml"}
 
@@ -98,7 +97,7 @@ def get_chart(
         return Response(to_json(figure), media_type="application/json")
     if chart_format == "html":
         return Response(
-            to_html(figure, assets_path=ASSETS_PATH),
+            to_html(figure),
             media_type="text/html",
             headers={"Content-Security-Policy": HTML_POLICY},
         )

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from plotly.graph_objects import Figure
 
-ASSETS_PATH = "/api/v1/analytics/assets"
+ASSETS_PATH = "/api/v1/analytics"
 """Where the service serves `asset`, to anyone: a page's scripts are fetched without a token."""
 ASSETS = ("plotly.min.js", "draw.js")
 HTML_POLICY = (
