@@ -5,6 +5,8 @@ from datetime import date
 from decimal import Decimal
 from typing import Any, NamedTuple
 
+import numpy as np
+import numpy.typing as npt
 from sqlalchemy.orm import Session
 
 from analytics_service.store.statements import columns, rows_of, run
@@ -58,6 +60,17 @@ _PRICES = """
 SELECT instrument, day, open_paise, high_paise, low_paise, close_paise, volume FROM day_prices
 WHERE instrument = ANY(%b::text[]) AND day BETWEEN %b AND %b ORDER BY instrument, day
 """
+
+
+# plain big-endian integers: nothing is parsed row by row
+_CLOSES = """
+SELECT string_agg(int4send(day - DATE '1970-01-01'), ''::bytea ORDER BY day),
+    string_agg(int8send(close_paise), ''::bytea ORDER BY day)
+FROM day_prices WHERE instrument = %b AND day BETWEEN %b AND %b
+"""
+
+Days = npt.NDArray[np.datetime64]
+Floats = npt.NDArray[np.float64]
 
 
 class Known(NamedTuple):
@@ -132,6 +145,13 @@ def find_instrument(session: Session, name: str) -> Known | None:
     """What is known of one instrument."""
     query = "SELECT name, title, kind, is_listed, sector, shares_issued FROM instruments WHERE name = %b"
     return next((Known(*row) for row in rows_of(session, query, name)), None)
+
+
+def load_closes(session: Session, name: str, first: date, last: date) -> tuple[Days, Floats]:
+    """Days with a price and their closes in paise, as traded, ascending."""
+    ((on, closes),) = rows_of(session, _CLOSES, name, first, last)
+    days = np.frombuffer(on or b"", ">i4").astype("datetime64[D]")
+    return days, np.frombuffer(closes or b"", ">i8").astype(np.float64)
 
 
 def list_instruments(session: Session, names: Collection[str]) -> list[Known]:

@@ -3,6 +3,7 @@
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from datetime import date, timedelta
+from functools import lru_cache
 from uuid import UUID
 
 import numpy as np
@@ -47,8 +48,14 @@ def day_axis(session: Session, first: date, last: date) -> Days:
     closed = valuations.list_close_days(session, first, last)
     if not closed:
         return np.empty(0, DAY)
-    between = (closed[0] + timedelta(days=n) for n in range((closed[-1] - closed[0]).days + 1))
-    return np.array(sorted({*closed, *(day for day in between if is_session_day(day))}), DAY)
+    return np.union1d(np.array(closed, DAY), _sessions(closed[0], closed[-1]))
+
+
+@lru_cache(64)
+def _sessions(first: date, last: date) -> Days:
+    """The exchange's sessions from one day to another; every user of a day asks for the same."""
+    days = (first + timedelta(days=n) for n in range((last - first).days + 1))
+    return np.array([day for day in days if is_session_day(day)], DAY)
 
 
 def closes_of(session: Session, instrument: str, days: Days) -> Floats:
@@ -56,11 +63,10 @@ def closes_of(session: Session, instrument: str, days: Days) -> Floats:
     result = np.full(len(days), np.nan)
     if len(days) == 0:
         return result
-    rows = market.list_prices(session, [instrument], days[0].item(), days[-1].item())
-    found = np.array([row[1] for row in rows], DAY)
+    found, closes = market.load_closes(session, instrument, days[0].item(), days[-1].item())
     at = np.searchsorted(days, found)
-    fits = (at < len(days)) & (days[np.minimum(at, len(days) - 1)] == found)
-    result[at[fits]] = np.array([row[5] for row in rows], float)[fits]
+    fits = days[np.minimum(at, len(days) - 1)] == found
+    result[at[fits]] = closes[fits]
     for _, ex_day, ratio in market.list_actions(session, [instrument]):
         result[days < np.datetime64(ex_day)] /= float(ratio)
     return result
