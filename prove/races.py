@@ -154,6 +154,7 @@ def raced_book(on: PostgresForTests, **rules: Any) -> Iterator[RacedBook]:
         yield book
     finally:
         book.context.database.dispose()
+        book.context.entry.dispose()
 
 
 def contest(book: RacedBook, users: Sequence[UUID], side: str, number: int, seed: int) -> dict[UUID, int]:
