@@ -120,7 +120,7 @@ class PlatformProcess:
             return False
         return True
 
-    def stop(self, timeout_s: float = 20.0) -> int:
+    def stop(self, timeout_s: float = 60.0) -> int:
         """SIGTERM and wait; its exit code."""
         if self.process is None:
             return 0
