@@ -13,7 +13,7 @@ from bisect import bisect_left
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import replace
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 from unittest.mock import patch
@@ -50,6 +50,9 @@ RATE = 200
 """Orders a second while the kill switch is pulled."""
 
 PRICES = 12
+LEAST_RATE = 4
+"""Orders a second that must leave before a halt, or stopping them says little."""
+
 TOGETHER_PAISE = 10**8
 """What the account may send on a day in the simulated worlds: ₹10 lakh."""
 
@@ -293,6 +296,10 @@ def switched_off(rounds: int, working_s: float) -> Outcome:
             outcome.violate(
                 *[f"an order left {after:.2f} s after the halt" for after in late if after > STOPS_WITHIN_S]
             )
+            began = halted_at - timedelta(seconds=working_s)
+            before = sum(began < at <= halted_at for at in placed)
+            if before < LEAST_RATE * working_s:
+                outcome.missed.append(f"only {before} orders left in the {working_s:.0f} s before a halt")
             with wiring.transactions() as store:
                 control.resume(store, "main", now=wiring.clock.now())
             outcome.counts["halts under fire"] += 1
@@ -324,7 +331,7 @@ def play(run: Run) -> Outcome:
     outcome = over_user_limits(run.size * 3 // 4, run.seed)
     outcome.add(over_account_limits(run.size - outcome.counts["orders over a limit"], run.seed))
     outcome.add(runaway_loops(WORLDS if full else 3, run.seed))
-    outcome.add(switched_off(5 if full else 1, 15.0 if full else 3.0))
+    outcome.add(switched_off(5 if full else 1, 15.0 if full else 6.0))
     return outcome
 
 
