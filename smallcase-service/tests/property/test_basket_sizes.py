@@ -125,7 +125,8 @@ def test_a_full_rebalance_ends_within_one_share_of_the_target(basket):
     assert (cash >= 0).all()
     worth = after @ ints(prices) + cash
     gaps = worth[:, None] * ints(weights) - UNIT * ints(prices) * after
-    assert (np.abs(gaps) <= UNIT * (ints(prices) + ints([p // 30 + 1 for p in prices]))).all()
+    # one share, and the band on it twice: once in its worst cost, once kept back while the others are filled
+    assert (np.abs(gaps) <= UNIT * (ints(prices) + 2 * ints([p // 30 + 1 for p in prices]))).all()
 
 
 @given(baskets)
