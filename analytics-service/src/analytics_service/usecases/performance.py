@@ -146,7 +146,7 @@ def _since(histories: Histories, first: date) -> Histories:
         return histories
     base = int(valued[-1])
     deposits, withdrawals = histories.deposits[:, base:].copy(), histories.withdrawals[:, base:].copy()
-    deposits[0, 0], withdrawals[0, 0] = max(float(histories.values[0, base]), 0.0), 0.0
+    deposits[0, 0] = withdrawals[0, 0] = 0.0  # what came before is in the opening worth
     benchmark = histories.benchmark
     return Histories(
         histories.days[base:],
