@@ -76,7 +76,8 @@ def test_nobody_gets_in_without_a_token(door, path):
     ("method", "path"),
     [
         ("GET", "/admin/analytics"), ("POST", "/admin/analytics/close"), ("GET", "/admin/trades/rejected"),
-        ("POST", "/admin/trades/rejected/01920000-0000-7000-8000-000000000000/replay"), ("POST", "/admin/trades/rebuild"),
+        ("POST", "/admin/trades/rejected/01920000-0000-7000-8000-000000000000/replay"),
+        ("POST", "/admin/trades/rebuild"),
         ("POST", "/admin/history/prices"), ("POST", "/admin/history/corporate-actions"),
         ("POST", "/admin/history/facts"),
     ],
