@@ -105,6 +105,9 @@ def test_killed_between_each_step(journey, points):
     finish(world, orders)
 
 
+@pytest.mark.parametrize(
+    "bus_environment", ["postgres", pytest.param("rabbitmq", marks=pytest.mark.services)], indirect=True
+)
 def test_killed_right_after_the_answer(journey, bus_environment):
     world = journey(**bus_environment)
     world.enrol(3)

@@ -204,4 +204,4 @@ def test_a_small_demo_balances(tmp_path):
     assert code == 0, out + error
     assert "Everything balances" in out
     assert "WRONG" not in out
-    assert [entry.name for entry in tmp_path.iterdir()] == []  # nothing is left
+    assert [entry.name for entry in tmp_path.iterdir()] == ["demo-charts"]  # nothing else is left

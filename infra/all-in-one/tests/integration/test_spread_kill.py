@@ -1,6 +1,6 @@
 """Every process of a spread-out platform killed under load, type by type, and each server: all come back, nothing lost.
 
-SARAS_KILL_ROUNDS says how often (once); a release is tried with 20.
+Minutes of two cores, so only when SARAS_KILL_ROUNDS says how often: once after a change here, 20 times for a release.
 """
 
 import os
@@ -18,9 +18,13 @@ from saras.home import Home
 from saras.spread.roll import read_roll, state_of
 from saras_common.testing import PrivateRabbit, PrivateRedis
 
-pytestmark = [pytest.mark.slow, pytest.mark.services, pytest.mark.timeout(1800)]
-
-ROUNDS = int(os.environ.get("SARAS_KILL_ROUNDS", "1"))
+ROUNDS = int(os.environ.get("SARAS_KILL_ROUNDS", "0"))
+pytestmark = [
+    pytest.mark.slow,
+    pytest.mark.services,
+    pytest.mark.timeout(1800),
+    pytest.mark.skipif(ROUNDS == 0, reason="kills 26 processes in turn: set SARAS_KILL_ROUNDS to how often"),
+]
 NAMES = ("NSE:INFY", "NSE:TCS", "NSE:ITC", "NSE:SBIN")
 KINDS = ("api", "consume", "relay", "worker")
 SERVERS = ("redis", "rabbitmq", "postgresql")
