@@ -24,6 +24,22 @@ def block_of(batch, instrument, side="BUY"):
     return block
 
 
+def cancel_half_way(world, block, price):
+    """A quarter of a partly filled block cancels, then its rest is filled."""
+    kept = {order_id: world.order(order_id)["filled_quantity"] for order_id in block[::4]}
+    answers = [world.cancel(order_id) for order_id in kept]
+    assert answers[0].ok
+    # cutting the broker order lets the sandbox fill its rest: who came later may find the order filled
+    assert all(answer.ok or (answer.status, answer.code) == (409, "conflict") for answer in answers)
+    world.until(lambda: world.ended(*kept), "the cancels are done")
+    world.sandbox.prices({A: price})
+    world.until(lambda: world.ended(*block), "the rest of A is filled")
+    for order_id, before in kept.items():
+        assert world.order(order_id)["filled_quantity"] >= before
+        assert world.order(order_id)["status"] in {"CANCELLED", "FILLED"}
+    assert "CANCELLED" in {world.order(order_id)["status"] for order_id in kept}
+
+
 def test_fifty_users_five_hundred_orders(journey, bus_environment):
     world, dice = journey(**bus_environment), random.Random(5)
     world.enrol(50)
@@ -42,18 +58,7 @@ def test_fifty_users_five_hundred_orders(journey, bus_environment):
             return block_of(admin.get(f"/admin/batches/{first}"), A)["filled_quantity"]
 
     world.until(lambda: filled_of_block() > 0, "A is partly filled")
-    kept = {order_id: world.order(order_id)["filled_quantity"] for order_id in block_a[::4]}
-    answers = [world.cancel(order_id) for order_id in block_a[::4]]  # ten of the forty cancel half-way
-    assert answers[0].ok
-    # cutting the broker order lets the sandbox fill its rest: who came later may find the order filled
-    assert all(answer.ok or (answer.status, answer.code) == (409, "conflict") for answer in answers)
-    world.until(lambda: world.ended(*block_a[::4]), "the cancels are done")
-    world.sandbox.prices({A: last[A]})
-    world.until(lambda: world.ended(*block_a), "the rest of A is filled")
-    for order_id, before in kept.items():
-        assert world.order(order_id)["filled_quantity"] >= before
-        assert world.order(order_id)["status"] in {"CANCELLED", "FILLED"}
-    assert "CANCELLED" in {world.order(order_id)["status"] for order_id in kept}
+    cancel_half_way(world, block_a, last[A])
     assert world.order(never)["status"] == "WORKING"
     held = paise(users[0].api.get("/funds")["held"])
     assert 2 * far < held < 2 * far * 101 // 100
