@@ -325,7 +325,8 @@ def order_document(view: OrderView) -> dict[str, Any]:
         charges = {kind: rupees(paise) for kind, paise in zip(KINDS, view.charges, strict=True)}
         charges["total"] = rupees(sum(view.charges))
     timeline: list[dict[str, Any]] = [{"at": view.created_at, "status": "ACCEPTED", "note": None}]
-    timeline += [{"at": at, "status": status, "note": note} for at, status, note in view.timeline]
+    steps = sorted(view.timeline, key=lambda step: str(step[0]))  # news of a window may come after a wish to cancel
+    timeline += [{"at": at, "status": status, "note": note} for at, status, note in steps]
     return {
         "id": view.id,
         "user_id": view.user_id,
