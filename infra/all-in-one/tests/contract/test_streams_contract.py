@@ -98,7 +98,7 @@ def test_an_order_s_way_is_told_to_its_user_alone(world: World, admin: User, use
         world.trade(admin, (user, order["id"]), statuses={"FILLED"})
         until(lambda: any(data["status"] == "FILLED" for data in mine.of(order["id"])), "the fill is told")
         stranger.call("POST", "/funds/deposit", {"amount": "12.34"}).expect(201)
-        until(lambda: theirs.events, "the stranger's deposit is told")
+        until(lambda: "12.34" in amounts(theirs), "the stranger's deposit is told")
     for event in mine.events:
         assert INSTANT.fullmatch(event["at"]), event
         no_floats(event)
