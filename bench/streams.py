@@ -40,7 +40,7 @@ def idle_streams() -> list[Figure]:
             beside = [_ok(run_load(platform.port, requests, CLIENTS)) for _ in range(RUNS)]
     return [
         *_compared("p50", [load.p50_ms for load in alone], [load.p50_ms for load in beside], 1.25),
-        *_compared("p99", [load.p99_ms for load in alone], [load.p99_ms for load in beside], 1.5),
+        *_compared("p99", [load.p99_ms for load in alone], [load.p99_ms for load in beside], 1.25),
         Figure("idle stream, memory", "kB", each_kb, [each_kb], note="growth of the whole process, a stream"),
     ]
 
