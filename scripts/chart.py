@@ -27,6 +27,9 @@ RELEASE = NAMESPACE = "saras"
 BY_CHART = frozenset({"HOST", "PORT", "PROBE_PORT", "SARAS_MODE", "LOG_LEVEL", "KITE_ROOT"})
 """Variables the chart sets; so are the services' addresses."""
 
+BY_PARENT = frozenset({"LISTEN_FD", "READY_FD"})
+"""Only whoever starts a process can give these; a container has no such parent."""
+
 SERVERS = ("postgresql", "rabbitmq", "redis")
 
 
@@ -49,7 +52,7 @@ def _mentions(annotation: Any, wanted: type) -> bool:
 
 def is_set_by_chart(name: str) -> bool:
     """Whether the chart gives a variable its value."""
-    return name in BY_CHART or name in {service.url_variable for service in SERVICES}
+    return name in BY_CHART | BY_PARENT or name in {service.url_variable for service in SERVICES}
 
 
 def secrets_of(service: Service) -> set[str]:

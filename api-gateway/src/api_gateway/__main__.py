@@ -4,12 +4,11 @@ import argparse
 import os
 import sys
 
-import uvicorn
-
 from api_gateway.app import create_app
 from api_gateway.server import allow_many_sockets, uvicorn_config
 from api_gateway.settings import GatewaySettings
 from saras_common import logs
+from saras_common.process import serve
 
 
 def main() -> None:
@@ -23,7 +22,7 @@ def main() -> None:
         print("api-gateway: no service has an address; set USER_SERVICE_URL and its like", file=sys.stderr)
         raise SystemExit(os.EX_CONFIG)
     allow_many_sockets(settings.max_connections)
-    uvicorn.Server(uvicorn_config(create_app(settings), settings)).run()
+    serve(uvicorn_config(create_app(settings), settings), settings)
 
 
 if __name__ == "__main__":

@@ -31,6 +31,10 @@ class ServiceSettings(BaseSettings):
     probe_port: int = Field(
         default=0, ge=0, le=65535, description="Liveness and metrics of a process without an API; 0 is none"
     )
+    listen_fd: int | None = Field(
+        default=None, ge=3, description="A listening socket of whoever starts the process, instead of one of its own"
+    )
+    ready_fd: int | None = Field(default=None, ge=3, description="A pipe that gets a byte once the process is ready")
     traces_endpoint: str | None = Field(
         default=None,
         validation_alias="OTEL_EXPORTER_OTLP_TRACES_ENDPOINT",
