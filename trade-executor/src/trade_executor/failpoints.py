@@ -1,9 +1,13 @@
-"""Named places to crash at. Inactive unless the sandbox's settings name one: then the process kills itself there."""
+"""Named places to crash or stop at. Inactive unless the sandbox's settings name one.
+
+``name`` or ``name:nth`` kills the process there. ``@file`` stops it (SIGSTOP) at the place written in the file.
+"""
 
 import os
 import signal
 import threading
 from collections.abc import Callable
+from pathlib import Path
 
 Failpoint = Callable[[str], None]
 """Called with the name of the place just reached."""
@@ -17,6 +21,7 @@ NAMES = (
     "before_sending_committed",
     "after_sending_committed",
     "before_send",
+    "lease_checked",
     "after_send",
     "before_answer_committed",
     "after_answer_committed",
@@ -58,9 +63,27 @@ class KillAt:
                 os.kill(os.getpid(), signal.SIGKILL)
 
 
+class StopWhereTold:
+    """SIGSTOP to this process at the place that ``order`` names; the file goes with it, so of several one stops."""
+
+    def __init__(self, order: Path) -> None:
+        self._order = order
+
+    def __call__(self, name: str) -> None:
+        try:
+            if self._order.read_text() != name:
+                return
+            self._order.unlink()
+        except FileNotFoundError:
+            return
+        os.kill(os.getpid(), signal.SIGSTOP)
+
+
 def parse(text: str | None) -> Failpoint:
-    """``name`` or ``name:nth``; nothing for an empty one."""
+    """``name``, ``name:nth`` or ``@file``; nothing for an empty one."""
     if not text:
         return nothing
+    if text.startswith("@"):
+        return StopWhereTold(Path(text[1:]))
     name, _, nth = text.partition(":")
     return KillAt(name, int(nth or "1"))

@@ -1,6 +1,10 @@
 """Smaller parts: grouping, protection, cuts, reconciliation, sealing, settings, failpoints."""
 
 import base64
+import os
+import signal
+import subprocess
+import sys
 from dataclasses import replace
 from datetime import UTC, date, datetime, timedelta
 from fractions import Fraction
@@ -212,3 +216,18 @@ def test_failpoints_are_named_and_quiet_unless_told():
     parse("after_send:3")("before_send")
     with pytest.raises(ValueError, match="no failpoint"):
         parse("no_such_place")
+
+
+def test_a_failpoint_stops_the_process_where_it_is_told_and_once(tmp_path):
+    order = tmp_path / "told"
+    script = (
+        "import sys; from trade_executor.failpoints import parse; reach = parse('@' + sys.argv[1]);"
+        " reach('before_send'); print('a', flush=True); reach('after_send'); reach('after_send'); print('b')"
+    )
+    order.write_text("after_send")
+    process = subprocess.Popen([sys.executable, "-c", script, str(order)], stdout=subprocess.PIPE, text=True)
+    assert process.stdout.readline() == "a\n"
+    assert os.WIFSTOPPED(os.waitpid(process.pid, os.WUNTRACED)[1])
+    assert not order.exists()
+    process.send_signal(signal.SIGCONT)
+    assert process.communicate(timeout=10)[0] == "b\n"

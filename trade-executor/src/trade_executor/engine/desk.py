@@ -95,6 +95,7 @@ class Desk:
         """The last look before bytes leave."""
         self.failpoint("before_send")
         self.leadership.guard()
+        self.failpoint("lease_checked")
 
     def login_refused(self) -> None:
         """The broker no longer takes our session: forget the client until there is another."""

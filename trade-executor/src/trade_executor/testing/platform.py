@@ -37,6 +37,7 @@ class Platform:
 
     def __init__(self, database: MigratedDatabase, sandbox: SandboxProcess, **settings: Any) -> None:
         self.sandbox = sandbox
+        self.database = database
         self.settings = Settings(
             database_url=SecretStr(database.url),
             broker_url=SecretStr(database.bus_url),

@@ -5,13 +5,14 @@ import signal
 import subprocess
 import sys
 import threading
+from pathlib import Path
 
 from trade_executor.app import workers
 from trade_executor.settings import Settings
 
 
 class ExecutorProcess:
-    """Started with settings as environment; ``failpoint`` names where it kills itself."""
+    """Started with settings as environment; ``failpoint`` names where it kills or stops itself."""
 
     def __init__(self, settings: Settings, *, failpoint: str | None = None) -> None:
         env = {
@@ -23,6 +24,9 @@ class ExecutorProcess:
             "KITE_ROOT": settings.kite_root,
             "SARAS_WINDOW_S": str(settings.window_s),
             "RECONCILE_EVERY_S": str(settings.reconcile_every_s),
+            "LEASE_S": str(settings.lease_ttl_s),
+            "CONNECT_TIMEOUT_S": str(settings.timeouts_s[0]),
+            "READ_TIMEOUT_S": str(settings.timeouts_s[1]),
             "TICKER_ENABLED": "false",
             "LOG_LEVEL": "ERROR",
         }
@@ -36,6 +40,15 @@ class ExecutorProcess:
             return self._process.wait(seconds)
         except subprocess.TimeoutExpired:
             return None
+
+    @property
+    def pid(self) -> int:
+        return self._process.pid
+
+    @property
+    def is_stopped(self) -> bool:
+        """Whether it was stopped (SIGSTOP) and has not gone on."""
+        return Path(f"/proc/{self.pid}/stat").read_text().rpartition(")")[2].split()[0] == "T"
 
     def pause(self) -> None:
         """SIGSTOP: it does nothing and notices nothing."""
