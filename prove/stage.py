@@ -70,13 +70,7 @@ def find_doubled(journal: list[dict[str, Any]]) -> list[str]:
 
 def find_unequal(platform: Platform, journal: list[dict[str, Any]], orders: list[OrderAccepted]) -> list[str]:
     """Instruments whose fills at the broker are not what the book shared out, suspense included."""
-    filled: Counter[str] = Counter()
-    for item in journal:
-        if item["event"] == "fill":
-            filled[f"{item['exchange']}:{item['tradingsymbol']}"] += item["quantity"]
-    booked: Counter[str] = Counter()
-    for order in orders:
-        booked[order.instrument] += platform.book.lines[order.order_id].filled
+    filled, booked = _filled(journal), _booked(platform, orders)
     for name, quantity in platform.book.suspense_shares.items():
         booked[name] += quantity
     return [
@@ -84,3 +78,29 @@ def find_unequal(platform: Platform, journal: list[dict[str, Any]], orders: list
         for name in filled.keys() | booked.keys()
         if filled[name] != booked[name]
     ]
+
+
+def find_ahead(platform: Platform, orders: list[OrderAccepted]) -> list[str]:
+    """Instruments of which the book shared out more than the broker has filled: at no moment may there be any."""
+    booked = _booked(platform, orders)
+    filled = _filled(platform.sandbox.journal())
+    return [
+        f"{name}: the broker filled {filled[name]}, the book has {booked[name]}"
+        for name in booked
+        if booked[name] > filled[name]
+    ]
+
+
+def _filled(journal: list[dict[str, Any]]) -> Counter[str]:
+    filled: Counter[str] = Counter()
+    for item in journal:
+        if item["event"] == "fill":
+            filled[f"{item['exchange']}:{item['tradingsymbol']}"] += item["quantity"]
+    return filled
+
+
+def _booked(platform: Platform, orders: list[OrderAccepted]) -> Counter[str]:
+    booked: Counter[str] = Counter()
+    for order in orders:
+        booked[order.instrument] += platform.book.lines[order.order_id].filled
+    return booked
