@@ -42,13 +42,25 @@ _PROBLEM: dict[str, Any] = {
     },
 }
 _PROBLEM_ANSWERS = {
+    "400": "The request is not well formed",
     "401": "Not signed in",
     "403": "Not allowed",
     "404": "No such thing",
+    "414": "The address is too long",
     "422": "The request is not valid",
     "429": "Too many requests",
+    "431": "Too many or too large headers",
     "503": "Temporarily unavailable",
 }
+_PROBLEM_ANSWERS_TO_WRITES = {
+    "408": "The body took too long to arrive",
+    "409": "Not possible in the present state",
+    "413": "The body is too large",
+    "415": "Bodies are application/json",
+}
+"""Where a body is read and something is changed."""
+_OPEN_BUT_REFUSING = frozenset({"login", "broker/postback"})
+"""Public calls that may be answered 401 or 403."""
 
 
 class PlatformApi:
@@ -151,20 +163,21 @@ def _moved(reference: str, moved: Mapping[str, str]) -> str:
 
 def _operations(item: Mapping[str, Any], route: Route) -> dict[str, Any]:
     return {
-        method: _operation(operation, route) if isinstance(operation, dict) else operation
+        method: _operation(operation, route, method) if isinstance(operation, dict) else operation
         for method, operation in item.items()
     }
 
 
-def _operation(operation: Mapping[str, Any], route: Route) -> dict[str, Any]:
+def _operation(operation: Mapping[str, Any], route: Route, method: str) -> dict[str, Any]:
     answers = {
         status: answer
         for status, answer in operation.get("responses", {}).items()
         if status != "422"  # the framework's own shape; ours is a problem
     }
     public = route.access is Access.PUBLIC
-    for status, description in _PROBLEM_ANSWERS.items():
-        if public and status in {"401", "403"} and route.name != "login":
+    problems = _PROBLEM_ANSWERS if method == "get" else _PROBLEM_ANSWERS | _PROBLEM_ANSWERS_TO_WRITES
+    for status, description in problems.items():
+        if public and status in {"401", "403"} and route.name not in _OPEN_BUT_REFUSING:
             continue
         answers.setdefault(status, _problem_answer(description))
     operation_id = f"{route.service}_{operation['operationId']}" if "operationId" in operation else None

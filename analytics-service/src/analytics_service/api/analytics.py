@@ -1,6 +1,6 @@
 """What a user has and how it did, in figures and pictures."""
 
-from typing import Annotated, Literal
+from typing import Annotated, Any, Literal
 
 from fastapi import APIRouter, Query, Response
 
@@ -23,6 +23,10 @@ router = APIRouter(route_class=StrictRoute, tags=["analytics"])
 
 DAY_CACHE = {"Cache-Control": "public, max-age=86400"}
 _MEDIA = {"png": "image/png", "svg": "image/svg+xml"}
+_CHART_ANSWERS: dict[int | str, dict[str, Any]] = {
+    200: {"content": {kind: {} for kind in ("application/json", "text/html", *_MEDIA.values())}},
+    501: {"description": "PNG and SVG cannot be drawn here", "content": {"application/problem+json": {}}},
+}
 
 
 @router.get("/analytics", response_model=AnalyticsOut)
@@ -65,7 +69,7 @@ def read_performance(
     return answer(performance_document(subject, performance, attribution))
 
 
-@router.get("/analytics/charts/{name}")
+@router.get("/analytics/charts/{name}", response_class=Response, responses=_CHART_ANSWERS)
 def get_chart(
     name: str,
     subject: Subject,

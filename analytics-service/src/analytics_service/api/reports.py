@@ -2,7 +2,7 @@
 
 import re
 from datetime import date, datetime
-from typing import Annotated
+from typing import Annotated, Any
 
 from fastapi import APIRouter, Header, Query, Response
 
@@ -20,6 +20,7 @@ from saras_common.web import CurrentUser, StrictRoute
 router = APIRouter(route_class=StrictRoute, prefix="/reports", tags=["reports"])
 
 _FILE = re.compile(r"([a-z_]+?)_(\d{6}|\d{8})\.(csv|pdf)")
+_FILE_ANSWERS: dict[int | str, dict[str, Any]] = {200: {"content": {"text/csv": {}, "application/pdf": {}}}}
 Password = Annotated[
     str | None, Header(alias="X-Report-Password", min_length=4, max_length=64, pattern=r"^[\x21-\x7e]+$")
 ]
@@ -63,7 +64,7 @@ def get_run(report_id: str, caller: CurrentUser, ctx: Ctx) -> Response:
     return answer(report_document(_mine(ctx, caller, report_id)))
 
 
-@router.get("/runs/{report_id}/content")
+@router.get("/runs/{report_id}/content", response_class=Response, responses=_FILE_ANSWERS)
 def get_content(report_id: str, caller: CurrentUser, ctx: Ctx) -> Response:
     """The file of a report that is done."""
     report = _mine(ctx, caller, report_id)
@@ -74,7 +75,7 @@ def get_content(report_id: str, caller: CurrentUser, ctx: Ctx) -> Response:
     return _file(Document(*found))
 
 
-@router.get("/{name}")
+@router.get("/{name}", response_class=Response, responses=_FILE_ANSWERS)
 def get_report(
     name: str,
     subject: Subject,

@@ -16,7 +16,7 @@ MAX_BYTES = 16_384
 MAX_FIELD = 64
 
 
-@router.post("/broker/postback", status_code=200)
+@router.post("/broker/postback", status_code=200, response_class=Response)
 async def take_postback(request: Request, context: Ctx) -> Response:
     """Checksum over order id, timestamp and our secret; answered at once."""
     fields = _fields(await request.body())
