@@ -13,7 +13,7 @@ from notification_service.usecases.context import Context
 from notification_service.usecases.delivering import PostRoom, claim_one, deliver
 from saras_common.clock import SystemClock
 from saras_common.metrics import Metrics
-from saras_common.process import Probes
+from saras_common.process import Probes, say_ready
 
 
 class _Bench:
@@ -52,7 +52,8 @@ def run_worker(settings: Settings) -> None:
     app = make_worker_app(settings)
     declare(app)
     if settings.probe_port:
-        Probes(settings.host, settings.probe_port, Metrics())
+        Probes(settings.host, settings.probe_port, Metrics(), listen_fd=settings.listen_fd)
+    say_ready(settings.ready_fd)
     app.worker_main(
         ["worker", "--loglevel", settings.log_level, "--without-gossip", "--without-mingle", "--without-heartbeat"]
     )
