@@ -1,33 +1,49 @@
 """Alembic without ini files: each package carries ``migrations/`` and brings one schema to its head."""
 
 import importlib
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, Literal
 
+import psycopg
 from alembic import command, context
 from alembic.autogenerate import compare_metadata
 from alembic.config import Config
 from alembic.migration import MigrationContext
 from sqlalchemy import Connection, MetaData, NullPool, create_engine, text
 from sqlalchemy.engine import make_url
+from sqlalchemy.exc import OperationalError
 
 from saras_common.db.sessions import translated
 
 VERSION_TABLE = "alembic_version"
-LOCK_TIMEOUT_S = 10
+LOCK_TIMEOUT_S = 2
+PAUSE_S = 1.0
+PATIENCE_S = 60.0
+POLL_S = 0.1
 _LOCK_SPACE = 0x5A5A0002
 
 
 def migrate(url: str, package: str) -> None:
     """Bring the package's schema to the head of ``<package>.migrations``; a migration is a transaction.
 
-    Processes that start together wait for one another; a migration that cannot get a table lock within ten seconds
-    fails instead of stopping the service behind it.
+    Processes that start together wait for one another. A table lock is waited for `LOCK_TIMEOUT_S` at most, for others
+    queue behind whoever waits; then everybody gets past and it is tried again, `PATIENCE_S` long.
     """
+    deadline = time.monotonic() + PATIENCE_S
     with _connection(url) as connection:
-        command.upgrade(_config(package, connection), "head")
+        while True:
+            try:
+                command.upgrade(_config(package, connection), "head")
+            except OperationalError as error:
+                if not isinstance(error.orig, psycopg.errors.LockNotAvailable) or time.monotonic() > deadline:
+                    raise
+                connection.rollback()
+                time.sleep(PAUSE_S)
+            else:
+                return
 
 
 def new_revision(url: str, package: str, message: str) -> None:
@@ -84,10 +100,17 @@ def _check_drift(connection: Connection, schema: str, metadata: MetaData) -> lis
 
 
 def _config(package: str, connection: Connection) -> Config:
+    config = scripts_of(package)
+    config.attributes["connection"] = connection
+    return config
+
+
+def scripts_of(package: str) -> Config:
+    """Alembic's configuration of where a package's migrations are."""
     module = importlib.import_module(package)
     if module.__file__ is None:
         raise ValueError(f"{package} has no folder")
-    config = Config(attributes={"connection": connection})
+    config = Config()
     config.set_main_option("script_location", str(Path(module.__file__).parent / "migrations").replace("%", "%%"))
     config.set_main_option("path_separator", "os")
     return config
@@ -114,7 +137,10 @@ def _connection(url: str) -> Iterator[Connection]:
     try:
         with translated(), engine.connect() as connection:
             key = {"space": _LOCK_SPACE}
-            connection.execute(text("SELECT pg_advisory_lock(:space)"), key)
+            # asked again and again, not waited for: who waits in a statement holds up an index made beside the traffic
+            while not connection.execute(text("SELECT pg_try_advisory_lock(:space)"), key).scalar_one():
+                connection.commit()
+                time.sleep(POLL_S)
             connection.commit()
             yield connection
             connection.rollback()

@@ -4,16 +4,17 @@ import random
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager, contextmanager
-from typing import TypeVar
+from typing import Any, TypeVar
 from uuid import UUID
 
 import psycopg
-from sqlalchemy import Engine, create_engine, text
+from sqlalchemy import Engine, create_engine, event, text
 from sqlalchemy.engine import make_url
 from sqlalchemy.exc import DBAPIError, InterfaceError
 from sqlalchemy.exc import TimeoutError as PoolTimeout
 from sqlalchemy.orm import Session
 
+from saras_common.db.patience import CONNECT_TIMEOUT_S, NOTICE_THE_DEAD, PatientConnection
 from saras_common.errors import Unavailable
 
 T = TypeVar("T")
@@ -23,7 +24,9 @@ Transactions = Callable[[], AbstractContextManager[Session]]
 
 RETRY_AFTER_S = 2
 POOL_TIMEOUT_S = 5.0
-CONNECT_TIMEOUT_S = 3
+SILENT_AFTER_S = 2.0
+"""Longer than the server lets a statement run: who is silent past this hangs, and the connection is given up."""
+
 IDLE_IN_TRANSACTION_TIMEOUT_S = 60
 
 _SCOPE = "SELECT set_config('app.scope', %s, true), set_config('app.user_ids', %s, true)"
@@ -73,8 +76,16 @@ class Database:
                 "options": " ".join(f"-c {name}={value}" for name, value in options.items()),
                 "connect_timeout": CONNECT_TIMEOUT_S,
                 "application_name": schema,
+                **NOTICE_THE_DEAD,
             },
         )
+        silence_s = statement_timeout_ms / 1000 + SILENT_AFTER_S if statement_timeout_ms else None
+
+        @event.listens_for(self.engine, "do_connect")
+        def connect(_dialect: Any, _record: Any, arguments: Any, parameters: Any) -> PatientConnection:
+            connection = PatientConnection.connect(*arguments, **parameters)
+            connection.silence_s = silence_s
+            return connection
 
     def for_service(self) -> AbstractContextManager[Session]:
         """A transaction that sees every row."""
