@@ -28,14 +28,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
 def _run(options: argparse.Namespace, settings: PlatformSettings, console: Console) -> int:
     if options.command == "up":
-        if options.detach:
-            from saras.spread.control import start_detached
-
-            given = [("--demo-users", options.demo_users), ("--i-am-licensed", options.i_am_licensed)]
-            return start_detached(settings, [flag for flag, is_given in given if is_given], console)
-        from saras.up import run_platform
-
-        return run_platform(settings, console, demo_users=options.demo_users, is_licensed=options.i_am_licensed)
+        return _up(options, settings, console)
     if options.command == "migrate":
         from saras.migrating import migrate_all
 
@@ -44,11 +37,27 @@ def _run(options: argparse.Namespace, settings: PlatformSettings, console: Conso
         from saras.spread.control import stop_detached
 
         return stop_detached(settings, console)
+    if options.command == "restart":
+        from saras.home import Home
+        from saras.spread.restart import restart
+
+        return restart(Home(settings.home), options.services, console)
     if options.command == "demo":
         from saras.demo import run_demo
 
         return run_demo(settings, console, users=options.users, orders=options.orders, keep=options.keep)
     return _run_admin(options, settings, console)
+
+
+def _up(options: argparse.Namespace, settings: PlatformSettings, console: Console) -> int:
+    if options.detach:
+        from saras.spread.control import start_detached
+
+        given = [("--demo-users", options.demo_users), ("--i-am-licensed", options.i_am_licensed)]
+        return start_detached(settings, [flag for flag, is_given in given if is_given], console)
+    from saras.up import run_platform
+
+    return run_platform(settings, console, demo_users=options.demo_users, is_licensed=options.i_am_licensed)
 
 
 def _run_admin(options: argparse.Namespace, settings: PlatformSettings, console: Console) -> int:
@@ -85,6 +94,8 @@ def _parser() -> argparse.ArgumentParser:
     demo.add_argument("--spread", action="store_true", help="on a platform of many processes")
     commands.add_parser("migrate", help="roles and schemas of every service on DATABASE_URL, as its administrator")
     commands.add_parser("down", help="end the platform that runs on this home")
+    restart = commands.add_parser("restart", help="spread out: schemas, then each process anew, without a request lost")
+    restart.add_argument("services", metavar="SERVICE", nargs="*", help="only these; all of them by default")
     commands.add_parser("status", help="what is running and how it is")
     trigger = commands.add_parser("trigger", help="close the open window now and show the batch")
     trigger.add_argument("--wait", type=float, default=15.0, metavar="SECONDS", help="wait this long for its end (15)")

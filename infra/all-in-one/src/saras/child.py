@@ -24,6 +24,7 @@ def _end_with_parent() -> None:
 
 def main() -> None:
     """Watch the pipe, become the module."""
+    signal.signal(signal.SIGINT, signal.default_int_handler)  # a shell's background jobs inherit that it is ignored
     threading.Thread(target=_end_with_parent, name="parent-watch", daemon=True).start()
     sys.argv = sys.argv[1:]
     runpy.run_module(sys.argv[0], run_name="__main__", alter_sys=True)

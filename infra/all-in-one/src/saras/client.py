@@ -181,9 +181,9 @@ class Sandbox:
         """Calls of one Kite route, oldest first; status 0 is a call left without an answer."""
         return [item for item in self._ask("GET", "log")["items"] if item["route"] == route]
 
-    def journal(self) -> list[dict[str, Any]]:
-        """Everything that ever happened at the broker, in order."""
-        items: list[dict[str, Any]] = self._ask("GET", "journal")["items"]
+    def journal(self, *, after: int = 0) -> list[dict[str, Any]]:
+        """Everything that ever happened at the broker, in order, without the first ``after`` items."""
+        items: list[dict[str, Any]] = self._ask("GET", f"journal?after={after}")["items"]
         return items
 
     def _ask(self, method: str, path: str, body: Any = None) -> Any:

@@ -67,6 +67,16 @@ class Home:
         return self.path / "processes.json"
 
     @property
+    def wish(self) -> Path:
+        """What `saras restart` asks of the platform that runs here."""
+        return self.path / "restart.json"
+
+    @property
+    def progress(self) -> Path:
+        """How far the platform is with it."""
+        return self.path / "restarted.json"
+
+    @property
     def logs(self) -> Path:
         """Where the log files are."""
         return self.path / "logs"

@@ -4,6 +4,7 @@ import contextlib
 import gc
 import os
 import signal
+import sys
 import threading
 import time
 from collections.abc import Iterator
@@ -30,6 +31,9 @@ from saras_common.postgres import EmbeddedPostgres, PostgresFailed
 
 STALE_PORT_WAIT_S = 8.0
 READY_TIMEOUT_S = 120.0
+TURN_S = 0.0005
+"""How long a thread computes before another that waits has its turn."""
+
 ENDS_WITH = "Ctrl-C ends it."
 """Last line of what a start tells."""
 
@@ -39,7 +43,7 @@ def run_platform(
 ) -> int:
     """Start, serve until told to stop, end cleanly; the exit code."""
     confirm_live(settings, console, is_licensed=is_licensed)
-    _tune_collector()
+    _tune_interpreter()
     platform = _platform(settings, console)
     with platform.home.held(), _orderly_signals(), contextlib.suppress(_StopAsked), ExitStack() as stack:
         platform.home.claim_mode(settings.mode)
@@ -59,10 +63,16 @@ def _platform(settings: PlatformSettings, console: Console) -> "Platform":
     return SpreadPlatform(settings, home, progress)
 
 
-def _tune_collector() -> None:
-    """Look for cycles less often: a delivery or a batch makes tens of thousands of small objects that die together."""
+def _tune_interpreter() -> None:
+    """Suit it to many threads that wait for the database often and compute between.
+
+    Cycles are looked for less often: a delivery or a batch makes tens of thousands of small objects that die together.
+    Threads take turns more often: who comes back from the server waits for its turn behind every other thread that
+    computes, several times a statement, and a broker order takes some fifty statements.
+    """
     gc.freeze()
     gc.set_threshold(100_000, 50, 100)
+    sys.setswitchinterval(float(os.environ.get("SWI", TURN_S)))
 
 
 @dataclass(frozen=True, slots=True)

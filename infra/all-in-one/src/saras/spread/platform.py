@@ -1,11 +1,13 @@
 """`saras up --spread`: servers first, then schemas, then every process, kept running until told to stop."""
 
 import os
+import socket
 import threading
 import time
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from contextlib import ExitStack
 from dataclasses import dataclass
+from functools import partial
 
 from saras.errors import CannotStart
 from saras.fleet import PACKAGES, SERVICES
@@ -14,6 +16,7 @@ from saras.kept import KeptProcess
 from saras.schemas import BUS, prepare_database
 from saras.spread.environment import Surroundings, environment_of, process_name
 from saras.spread.ports import KeptPorts
+from saras.spread.restart import Restarter, migrate_from_disk
 from saras.spread.roll import Entry, kept_roll
 from saras.spread.servers import KeptServer, private_servers, start_all
 from saras.up import Herald, Platform
@@ -21,6 +24,7 @@ from saras.up import Herald, Platform
 SERVERS = ("rabbitmq", "redis")
 PROCESSES = [(service, command) for service in SERVICES for command in service.processes]
 STOP_TIMEOUT_S = 15.0
+BACKLOG = 4096
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,12 +48,15 @@ class SpreadPlatform(Platform):
         if sandbox is not None:
             stack.callback(sandbox.stop)
             sandbox.start()
-        around, servers = self._start_servers(stack, ports, admin)
+        around, servers, migrate = self._start_servers(stack, ports, admin)
         if sandbox is not None:
             with self.progress.step("the sandbox broker"):
                 sandbox.wait_ready()
         processes = self._start_processes(stack, around)
         self._start_witness(stack, around)
+        restarter = Restarter(self.home, processes, migrate)
+        stack.callback(restarter.stop)
+        restarter.start()
         stack.enter_context(kept_roll(self.home.roll, lambda: _entries(servers, processes, ports)))
         seeding_url = f"http://127.0.0.1:{ports['user-service.api']}"
         running = Running(os.getpid(), self.settings.url, self.settings.sandbox_url if sandbox else None, seeding_url)
@@ -61,7 +68,8 @@ class SpreadPlatform(Platform):
 
     def _start_servers(
         self, stack: ExitStack, ports: Mapping[str, int], admin: Credentials
-    ) -> tuple[Surroundings, list[KeptServer]]:
+    ) -> tuple[Surroundings, list[KeptServer], Callable[[], None]]:
+        """Also what brings the schemas to the state of newer code."""
         roles = (*PACKAGES, BUS)
         secrets = self.home.vault().get(*(f"{name}_password" for name in (*roles, *SERVERS)))
         with self.progress.step("PostgreSQL, RabbitMQ and Redis"):
@@ -71,14 +79,16 @@ class SpreadPlatform(Platform):
                 stack.callback(server.stop)
             admin_url, broker_url, redis_url = start_all(servers)
         with self.progress.step("the database's schemas"):
-            databases = prepare_database(admin_url, {role: secrets[f"{role}_password"] for role in roles}, PACKAGES)
+            of_roles = {role: secrets[f"{role}_password"] for role in roles}
+            databases = prepare_database(admin_url, of_roles, PACKAGES)
         own: dict[str, dict[str, str]] = {
             "user-service": {"SARAS_ADMIN_EMAIL": admin.email, "SARAS_ADMIN_PASSWORD": admin.password},
             "trade-executor": {name.upper(): value for name, value in self._broker().items()},
         }
         if self.settings.mode == "sandbox":
             own["notification-service"] = {"NOTIFY_MAIL_FOLDER": str(self.home.path / "mail")}
-        return Surroundings(databases, broker_url, redis_url, ports, own), servers
+        around = Surroundings(databases, broker_url, redis_url, ports, own)
+        return around, servers, partial(migrate_from_disk, admin_url, of_roles)
 
     def _start_witness(self, stack: ExitStack, around: Surroundings) -> None:
         """In this process: it writes beside the home's secrets, and no service may."""
@@ -91,19 +101,26 @@ class SpreadPlatform(Platform):
 
     def _start_processes(self, stack: ExitStack, around: Surroundings) -> list[KeptProcess]:
         vault = self.home.vault()
-        processes = [
-            KeptProcess(
-                process_name(service, command),
-                [service.package, command],
-                environment_of(service, command, around, self.settings, vault),
-                self.home.logs / f"{process_name(service, command)}.log",
-            )
-            for service, command in PROCESSES
-        ]
+        processes = []
+        for service, command in PROCESSES:
+            name = process_name(service, command)
+            environment = environment_of(service, command, around, self.settings, vault)
+            listener = stack.enter_context(_listener(environment["HOST"], around.ports[name]))
+            log = self.home.logs / f"{name}.log"
+            processes.append(KeptProcess(name, [service.package, command], environment, log, listener=listener))
         stack.callback(_stop_all, processes)
         for process in processes:
             process.start()
         return processes
+
+
+def _listener(host: str, port: int) -> socket.socket:
+    """A socket for one process after the other; `CannotStart` when somebody took the port a moment ago."""
+    try:
+        family = socket.AF_INET6 if ":" in host else socket.AF_INET
+        return socket.create_server((host, port), family=family, backlog=BACKLOG)
+    except OSError as error:
+        raise CannotStart(f"port {port} cannot be listened on: {error.strerror}") from error
 
 
 def _stop_all(processes: list[KeptProcess]) -> None:
