@@ -16,7 +16,18 @@ from pathlib import Path
 from prove import reliability
 from prove.campaign import Campaign, Outcome, Run, plain, silence
 
-NAMES = ("crashes", "simulation", "planted", "ambiguous", "hands", "money", "races", "controls", "evidence")
+NAMES = (
+    "crashes",
+    "processes",
+    "simulation",
+    "planted",
+    "ambiguous",
+    "hands",
+    "money",
+    "races",
+    "controls",
+    "evidence",
+)
 """Campaigns, each a module with a `CAMPAIGN`."""
 
 RESULTS = Path(__file__).parent / "results.json"
