@@ -1,7 +1,8 @@
 """Write a new migration of one service from the difference between its models and its migrations.
 
 A scratch database is brought to the present head first, so nothing of yours is touched. Read what was written: grants,
-row-level security and triggers are not in the models.
+row-level security and triggers are not in the models. What would stop or break the version that runs is named; a test
+refuses it.
 """
 
 import argparse
@@ -9,10 +10,11 @@ import sys
 import tempfile
 from pathlib import Path
 
-from saras_common.db import migrate, new_revision, provision, schema_of
+from saras.fleet import SERVICES as FLEET
+from saras_common.db import find_unsafe, migrate, new_revision, provision, schema_of
 from saras_common.postgres import EmbeddedPostgres
 
-SERVICES = {name: name.replace("-", "_") for name in ("user-service", "portfolio-service", "trade-executor")}
+SERVICES = {service.name: service.package for service in FLEET if service.has_schema}
 
 
 def main() -> int:
@@ -31,6 +33,8 @@ def main() -> int:
             provision(admin_url, {schema_of(package): "scratch-only", "bus": "scratch-only"})
             migrate(admin_url, package)
             new_revision(admin_url, package, arguments.name)
+            for fault in find_unsafe(package):
+                print(f"unsafe while the version before runs: {fault}", file=sys.stderr)
         finally:
             server.stop()
     return 0
