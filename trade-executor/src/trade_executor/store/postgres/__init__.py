@@ -98,7 +98,7 @@ def transactions(database: Database, seal: Seal | None = None) -> PostgresTransa
 
     @contextmanager
     def transaction() -> Iterator[PostgresStore]:
-        with database.for_service() as session:
+        with database.pipelined_for_service() as session:
             store = PostgresStore(session, kept)
             store.seal = seal
             yield store

@@ -32,7 +32,7 @@ class AccountQueries(Statements):
         self.run("INSERT INTO accounts (id) VALUES (%s) ON CONFLICT DO NOTHING", [account_id])
 
     def set_halt(self, account_id: str, reason: str | None) -> bool:
-        changed = self.run(
+        changed = self.count(
             "UPDATE accounts SET halted = %(halted)s, halt_reason = %(reason)s"
             " WHERE id = %(id)s AND halted <> %(halted)s",
             {"id": account_id, "halted": reason is not None, "reason": reason},
@@ -75,7 +75,7 @@ class AccountQueries(Statements):
         return None if row is None else int(row[0])
 
     def renew_lease(self, account_id: str, holder: UUID, epoch: int, ttl_s: float) -> bool:
-        renewed = self.run(
+        renewed = self.count(
             "UPDATE leases SET expires_at = clock_timestamp() + make_interval(secs => %s)"
             " WHERE account_id = %s AND holder = %s AND epoch = %s AND expires_at > clock_timestamp()",
             [ttl_s, account_id, holder, epoch],
@@ -121,7 +121,7 @@ class AccountQueries(Statements):
         return None if row is None else BrokerSession(row[0], bytes(row[1]), row[2])
 
     def end_session(self, account_id: str, version: int) -> bool:
-        ended = self.run(
+        ended = self.count(
             "UPDATE sessions SET alive = false WHERE account_id = %s AND version = %s AND alive", [account_id, version]
         )
         return ended > 0

@@ -147,7 +147,7 @@ class EvidenceQueries(Statements):
         self.run("UPDATE accounts SET reconcile_requested = true WHERE id = %s", [account_id])
 
     def take_reconciliation_request(self, account_id: str) -> bool:
-        taken = self.run(
+        taken = self.count(
             "UPDATE accounts SET reconcile_requested = false WHERE id = %s AND reconcile_requested", [account_id]
         )
         return taken > 0

@@ -1,6 +1,7 @@
 """Intents, the broker's orders, fills."""
 
 from collections.abc import Sequence
+from dataclasses import astuple
 from datetime import datetime
 from typing import Any
 from uuid import UUID
@@ -138,29 +139,18 @@ class OrderQueries(Statements):
         return {row[1]: _order(row) for row in rows}
 
     def add_fills(self, fills: Sequence[Fill]) -> list[Fill]:
-        added = []
-        for fill in fills:
-            inserted = self.run(
-                f"INSERT INTO fills ({_FILL})"  # noqa: S608 - our columns
-                " VALUES (%s, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s) ON CONFLICT DO NOTHING",
-                [
-                    fill.account_id,
-                    fill.exchange,
-                    fill.trade_id,
-                    fill.traded_on,
-                    fill.broker_order_id,
-                    fill.instrument,
-                    fill.side,
-                    fill.product,
-                    fill.quantity,
-                    fill.value_paise,
-                    fill.traded_at,
-                    fill.block_id,
-                ],
-            )
-            if inserted:
-                added.append(fill)
-        return added
+        offered = {(fill.exchange, fill.trade_id, fill.traded_on): fill for fill in reversed(fills)}
+        if not offered:
+            return []
+        columns = zip(*(astuple(fill) for fill in reversed(offered.values())), strict=True)
+        added = self.all(
+            f"INSERT INTO fills ({_FILL}) SELECT * FROM unnest(%s::text[], %s::text[], %s::text[], %s::date[],"  # noqa: S608 - our columns
+            " %s::text[], %s::text[], %s::text[], %s::text[], %s::bigint[], %s::bigint[], %s::timestamptz[],"
+            " %s::uuid[])"
+            " ON CONFLICT DO NOTHING RETURNING exchange, trade_id, traded_on",
+            [list(column) for column in columns],
+        )
+        return [offered[row] for row in added]
 
     def list_fills(self, block_id: UUID) -> list[Fill]:
         rows = self.all(f"SELECT {_FILL} FROM fills WHERE block_id = %s ORDER BY seq", [block_id])  # noqa: S608
@@ -175,7 +165,7 @@ class OrderQueries(Statements):
         return None if row is None else Fill(*row)
 
     def note_stranger(self, account_id: str, order_id: str, instrument: str, at: datetime) -> bool:
-        inserted = self.run(
+        inserted = self.count(
             "INSERT INTO strangers (account_id, order_id, instrument, seen_at) VALUES (%s, %s, %s, %s)"
             " ON CONFLICT DO NOTHING",
             [account_id, order_id, instrument, at],

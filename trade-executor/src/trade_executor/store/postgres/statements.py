@@ -45,7 +45,11 @@ class StatementCache:
 
 
 class Statements:
-    """Runs SQL and gives rows as tuples."""
+    """Runs SQL and gives rows as tuples.
+
+    In a pipelined session nothing is waited for but rows and counts: what was only run travels with the next of these,
+    or with the commit, and its error is raised there.
+    """
 
     def __init__(self, session: Session, kept: StatementCache) -> None:
         self._statements = kept
@@ -53,9 +57,15 @@ class Statements:
         assert isinstance(connection, psycopg.Connection)  # noqa: S101 - Database makes no other
         self._connection: psycopg.Connection[Any] = connection
 
-    def run(self, statement: LiteralString, parameters: Parameters = ()) -> int:
+    def run(self, statement: LiteralString, parameters: Parameters = ()) -> None:
+        """Execute."""
+        self._connection.execute(statement, parameters)
+
+    def count(self, statement: LiteralString, parameters: Parameters = ()) -> int:
         """Execute; the number of rows touched."""
-        return self._connection.execute(statement, parameters).rowcount
+        with self._connection.pipeline():  # leaving it, also an inner one, waits for the answers
+            cursor = self._connection.execute(statement, parameters)
+        return cursor.rowcount
 
     def all(self, statement: LiteralString, parameters: Parameters = ()) -> list[tuple[Any, ...]]:
         """Every row."""

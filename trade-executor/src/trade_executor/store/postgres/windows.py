@@ -87,7 +87,7 @@ class WindowQueries(Statements):
         return batch_of(self.get(_BATCH + " WHERE id = %s", [batch_id]))
 
     def close_batch(self, batch_id: UUID, reason: str, at: datetime) -> bool:
-        closed = self.run(
+        closed = self.count(
             "UPDATE batches SET state = 'CLOSED', reason = %s, closed_at = %s WHERE id = %s AND state = 'OPEN'",
             [reason, at, batch_id],
         )
@@ -106,7 +106,7 @@ class WindowQueries(Statements):
     def add_demands(self, batch_id: UUID, orders: Sequence[OrderAccepted]) -> list[UUID]:
         # one JSON parameter: PostgreSQL takes it apart faster than thirteen arrays are put together here
         arriving = orjson.dumps([order.__dict__ for order in orders]).decode()
-        added = self.run(_ADD_DEMANDS, [batch_id, arriving])
+        added = self.count(_ADD_DEMANDS, [batch_id, arriving])
         ids = list(dict.fromkeys(order.order_id for order in orders))
         if added == len(ids):
             return ids
