@@ -72,7 +72,7 @@ def _tune_interpreter() -> None:
     """
     gc.freeze()
     gc.set_threshold(100_000, 50, 100)
-    sys.setswitchinterval(float(os.environ.get("SWI", TURN_S)))
+    sys.setswitchinterval(TURN_S)
 
 
 @dataclass(frozen=True, slots=True)
