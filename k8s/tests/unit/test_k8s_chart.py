@@ -11,6 +11,7 @@ import pytest
 import yaml
 
 from saras.fleet import GATEWAY, SERVICES
+from saras_common.process import DRAIN_S, GRACEFUL_S
 
 K8S = Path(__file__).parents[2]
 SETS = ("default", "minimal", "full", "kind")
@@ -94,6 +95,11 @@ def test_deployments_roll_without_a_gap_and_are_probed(documents_of, name):
         assert container["startupProbe"]["httpGet"]["port"] in ports
         is_api = container["name"] == "api"
         assert ("readinessProbe" in container) == is_api
+        assert ("lifecycle" in container) == is_api
+        if is_api:  # out of the endpoints first, then SIGTERM: it drains, what is under way ends, nobody is killed
+            (_, waits_s) = container["lifecycle"]["preStop"]["exec"]["command"]
+            grace_s = document["spec"]["template"]["spec"]["terminationGracePeriodSeconds"]
+            assert grace_s > int(waits_s) + DRAIN_S + GRACEFUL_S
         assert ("PROBE_PORT" in {each["name"] for each in container.get("env", [])}) == (not is_api)
 
 
