@@ -19,6 +19,8 @@ from prove.campaign import Campaign, Outcome, Run, plain, silence
 NAMES = (
     "crashes",
     "processes",
+    "rolling",
+    "allinone",
     "simulation",
     "planted",
     "ambiguous",

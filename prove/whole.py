@@ -4,10 +4,6 @@ Two oracles stand outside and are never killed: the receipts of the customers, a
 was answered 202, and the sandbox broker's journal, on the disk before the broker answers.
 """
 
-import http.client
-import json
-import os
-import random
 import threading
 import time
 from collections import Counter
@@ -18,9 +14,12 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+from prove.customers import NAMES, Customer, Placed, Receipts
+
 from portfolio_service.usecases.books import check_books
-from saras.client import Api, NotReachable, Sandbox
+from saras.client import Api, Sandbox
 from saras.commands import reconcile
+from saras.demo.flow import on_tick, rupees
 from saras.demo.market import list_quotes, paise, wait_tradable
 from saras.demo.oracle import broker_totals
 from saras.demo.people import make_people
@@ -32,15 +31,9 @@ from saras.process import ADMIN_EMAIL, ADMIN_PASSWORD, PlatformProcess
 from saras.seeding import Seeder
 from saras_common.db import Database, driver
 from saras_common.errors import Unavailable
-from saras_common.postgres import EmbeddedPostgres
-
-NAMES = ("NSE:INFY", "NSE:TCS", "NSE:ITC")
-"""Few, so that a second's window stays below what the broker takes: ten orders a second, four hundred a minute."""
+from saras_common.postgres import ADMIN, DATABASE
 
 DEPOSIT = "900000000.00"
-REFUSALS = frozenset({"insufficient_holdings"})
-"""What a customer may be told: sales are tried by who may have sold it all."""
-
 ENVIRONMENT = {
     "SARAS_MODE": "sandbox",
     "DATABASE_URL": "",
@@ -53,126 +46,8 @@ ENVIRONMENT = {
     "LOG_LEVEL": "WARNING",
     "PYTHONDONTWRITEBYTECODE": "",  # processes start hundreds of times
 }
-ANSWER_TIMEOUT_S = 35.0
-TRY_AGAIN_S = 0.2
 SETTLE_S = 120.0
 POLL_S = 0.1
-
-
-class Receipts:
-    """The customers' journal: what was promised to them, on the disk before they go on."""
-
-    def __init__(self, path: Path) -> None:
-        self.path = path
-        self._file = path.open("a")
-        self._lock = threading.Lock()
-
-    def note(self, **values: str) -> None:
-        """A line, durably."""
-        with self._lock:
-            self._file.write(json.dumps(values) + "\n")
-            self._file.flush()
-            os.fsync(self._file.fileno())
-
-    def read(self) -> list[dict[str, str]]:
-        """Every line, from the disk."""
-        return [json.loads(line) for line in self.path.read_text().splitlines()]
-
-    def close(self) -> None:
-        """Write no more."""
-        self._file.close()
-
-
-class NoAnswer(Exception):
-    """A request that got none."""
-
-
-class Line:
-    """One kept-alive connection of a client that hides nothing: it repeats no request by itself."""
-
-    def __init__(self, port: int, token: str) -> None:
-        self._connection = http.client.HTTPConnection("127.0.0.1", port, timeout=ANSWER_TIMEOUT_S)
-        self._signed = {"Authorization": f"Bearer {token}", "Content-Type": "application/json"}
-
-    def ask(self, method: str, path: str, body: Any = None, key: str | None = None) -> tuple[int, dict[str, Any]]:
-        """Status and decoded body; `NoAnswer` when the connection broke."""
-        headers = self._signed if key is None else {**self._signed, "Idempotency-Key": key}
-        try:
-            self._connection.request(method, f"/api/v1{path}", None if body is None else json.dumps(body), headers)
-            answer = self._connection.getresponse()
-            raw = answer.read()
-        except (OSError, http.client.HTTPException) as error:
-            self._connection.close()
-            raise NoAnswer(type(error).__name__) from error
-        is_json = "json" in (answer.getheader("Content-Type") or "")
-        return answer.status, json.loads(raw) if raw and is_json else {}
-
-    def close(self) -> None:
-        """Give the connection back."""
-        self._connection.close()
-
-
-@dataclass(slots=True)
-class Placed:
-    """One order on its way: when it was asked for, and when it was seen in the book as ended (monotonic)."""
-
-    id: str
-    asked_at: float
-    ended_at: float | None = None
-
-
-class Customer(threading.Thread):
-    """Orders all the time; what got no answer is asked again under the same Idempotency-Key until it has one."""
-
-    def __init__(self, whole: "Whole", number: int, *, seed: int, pause_s: float) -> None:
-        super().__init__(daemon=True)
-        person = whole.people[number]
-        self.user_id = person.id
-        self.counts: Counter[str] = Counter()
-        self.wrong: list[str] = []
-        self._whole = whole
-        self._line = Line(whole.platform.port, person.token)
-        self._rng = random.Random(seed)
-        self._pause_s = pause_s
-        self._leave = threading.Event()
-
-    def leave(self) -> None:
-        """Order no more, once the order under way is answered."""
-        self._leave.set()
-
-    def run(self) -> None:
-        """Order after order."""
-        number = 0
-        while not self._leave.wait(self._pause_s * self._rng.uniform(0.5, 1.5)):
-            number += 1
-            self._place(f"{self.user_id}-{number}")
-        self._line.close()
-
-    def _place(self, key: str) -> None:
-        rng = self._rng
-        side = "sell" if rng.random() < 0.25 else "buy"
-        body = {"instrument": rng.choice(NAMES), "quantity": rng.randint(1, 3), "order_type": "MARKET"}
-        asked_at = time.monotonic()
-        while True:
-            self.counts["requests"] += 1
-            try:
-                status, answer = self._line.ask("POST", f"/{side}", body, key)
-            except NoAnswer:
-                status, answer = 0, {}
-            if status == http.HTTPStatus.ACCEPTED:
-                self._whole.receipts.note(user=self.user_id, key=key, order=answer["id"])
-                self._whole.placed(Placed(answer["id"], asked_at))
-                self.counts["orders"] += 1
-                return
-            if status in {0, 429} or status >= 500:
-                self.counts["asked again"] += 1
-                time.sleep(TRY_AGAIN_S)
-                continue
-            if answer.get("code") in REFUSALS:
-                self.counts["refused"] += 1
-            else:
-                self.wrong.append(f"{side} was answered {status} {answer.get('code')}")
-            return
 
 
 @dataclass
@@ -190,6 +65,7 @@ class Whole:
     _tags: Counter[str] = field(default_factory=Counter)
     _filled: Counter[tuple[str, str]] = field(default_factory=Counter)
     _seen: int = 0
+    _far: dict[str, str] = field(default_factory=dict)
 
     @property
     def sandbox(self) -> Sandbox:
@@ -200,11 +76,11 @@ class Whole:
     def reader(self) -> Database:
         """The book's database, as its administrator."""
         if self._reader is None:
-            spread = Home(self.platform.home).services / "postgres"
-            server = EmbeddedPostgres(spread if spread.exists() else Home(self.platform.home).postgres)
-            self._reader = Database(
-                server.start(), schema="portfolio_service", pool_size=4, statement_timeout_ms=60_000
-            )
+            home = Home(self.platform.home)
+            server = next(each for each in (home.services / "postgres", home.postgres) if each.exists())
+            login = f"{ADMIN}:{(server / 'admin-password').read_text()}"
+            url = f"postgresql://{login}@127.0.0.1:{(server / 'port').read_text()}/{DATABASE}"
+            self._reader = Database(url, schema="portfolio_service", pool_size=4, statement_timeout_ms=60_000)
         return self._reader
 
     def close_reader(self) -> None:
@@ -226,6 +102,7 @@ class Whole:
         people.each(self._pay_in)
         with self.admin() as admin:
             quotes = [quote for quote in list_quotes(admin, 45) if quote.instrument in NAMES]
+        self._far = {quote.instrument: rupees(on_tick(quote.last_paise * 7 // 10, quote)) for quote in quotes}
         people.each(lambda api, _person: wait_tradable(api, quotes), people.people[:1])
         self.people = people.people
         people.close()
@@ -236,6 +113,10 @@ class Whole:
             if time.monotonic() > deadline:
                 raise CommandFailed(f"the deposit is not taken: {answer.describe()}")
             time.sleep(POLL_S)
+
+    def far_price(self, instrument: str) -> str:
+        """A limit at which nobody sells."""
+        return self._far[instrument]
 
     def open_doors(self, *, seed: int, pause_s: float) -> None:
         """Every person begins to order."""
@@ -335,8 +216,11 @@ class Whole:
             shares.update(held)
         totals = broker_totals(self.sandbox.journal())
         wrong += [f"tag {tag} is at the broker twice" for tag in totals.repeated_tags]
-        if cash != len(self.people) * paise(DEPOSIT) + totals.cash_paise:
-            wrong.append(f"the users' cash is {cash} paise, the broker's money makes it another")
+        paid_in = len(self.people) * paise(DEPOSIT) + sum(customer.paid_in_paise for customer in self.customers)
+        if cash != paid_in + totals.cash_paise:
+            wrong.append(
+                f"the users' cash is {cash} paise, payments and the broker's money {paid_in + totals.cash_paise}"
+            )
         if {name: count for name, count in sorted(shares.items()) if count} != totals.net():
             wrong.append(f"the users hold {dict(shares)}, the broker {totals.net()}")
         with self.admin() as admin:
@@ -367,12 +251,3 @@ def whole_platform(
         whole.close_reader()
         platform.stop(timeout_s=120)
         receipts.close()
-
-
-def is_reachable(whole: Whole) -> bool:
-    """Whether the gateway answers at all."""
-    try:
-        with Api(whole.platform.url) as api:
-            return api.call("GET", "/funds").status == http.HTTPStatus.UNAUTHORIZED
-    except NotReachable:
-        return False
