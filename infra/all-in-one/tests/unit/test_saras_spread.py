@@ -2,6 +2,7 @@
 
 import json
 import os
+import signal
 import socket
 import subprocess
 import sys
@@ -11,15 +12,16 @@ from io import StringIO
 import pytest
 from rich.console import Console
 
-from saras.errors import CannotStart
+from saras.errors import CannotStart, CommandFailed
 from saras.fleet import SERVICES
-from saras.home import Home, Running
+from saras.home import Home, Running, read_private, write_private
 from saras.kept import KeptProcess
 from saras.migrating import migrate_all
 from saras.settings import PlatformSettings
 from saras.spread.control import stop_detached
 from saras.spread.environment import Surroundings, environment_of, process_name
 from saras.spread.ports import KeptPorts
+from saras.spread.restart import Restarter
 from saras.spread.roll import Entry, kept_roll, read_roll, state_of
 
 PROCESSES = [(service, command) for service in SERVICES for command in service.processes]
@@ -61,6 +63,8 @@ def test_a_process_is_not_told_other_services_secrets(service, around, home, mon
     monkeypatch.setenv("SARAS_ADMIN_PASSWORD", "from-our-own-environment")
     monkeypatch.setenv("KITE_ACCOUNTS", "main:live:secret")
     monkeypatch.setenv("DATABASE_URL", "postgresql://administrator@everything")
+    monkeypatch.setenv("SARAS_ROLE_PASSWORDS", "user_service:of-a-role")
+    monkeypatch.setenv("NOTIFY_SMTP_PASSWORD", "of-our-mail")
     found = environment_of(service, "api", around, PlatformSettings(), home.vault())
     mine = {secret.variable for secret in service.secrets}
     others = {secret.variable for each in SERVICES for secret in each.secrets} - mine
@@ -68,6 +72,8 @@ def test_a_process_is_not_told_other_services_secrets(service, around, home, mon
     assert mine <= set(found)
     told = set(found.values())
     assert not told & {"from-our-own-environment", "main:live:secret", "postgresql://administrator@everything"}
+    assert "user_service:of-a-role" not in told
+    assert ("of-our-mail" in told) == (service.name == "notification-service")
     others_databases = {url for package, url in around.databases.items() if package != service.package}
     assert not told & others_databases
 
@@ -119,6 +125,105 @@ def test_a_kept_process_is_started_again_and_ends_when_told(tmp_path):
     assert process.pid != first
     process.stop(20)
     assert process.pid is None
+
+
+TELLER = """
+import os, socket, sys
+if os.path.exists(os.environ["BROKEN"]):
+    sys.exit("broken")
+listener = socket.socket(fileno=int(os.environ["LISTEN_FD"]))
+if "READY_FD" in os.environ:
+    os.write(int(os.environ["READY_FD"]), b"1")
+while True:
+    caller, _ = listener.accept()
+    caller.sendall(str(os.getpid()).encode())
+    caller.close()
+"""
+
+
+@pytest.fixture
+def teller(tmp_path):
+    """A process that tells its number to whoever calls; ``ask()`` calls it, ``broken`` stops new ones from starting."""
+    (tmp_path / "teller.py").write_text(TELLER)
+    broken = tmp_path / "broken"
+    environment = {**os.environ, "PYTHONPATH": str(tmp_path), "BROKEN": str(broken)}
+    with socket.create_server(("127.0.0.1", 0)) as listener:
+        process = KeptProcess("x.api", ["teller"], environment, tmp_path / "x.log", listener=listener)
+
+        def ask():
+            with socket.create_connection(listener.getsockname(), 30) as caller:
+                return int(caller.recv(16))
+
+        process.start()
+        yield process, ask, broken
+        process.stop(10)
+
+
+def test_a_process_is_followed_by_another_on_its_socket(teller):
+    process, ask, _ = teller
+    first = ask()
+    process.replace()
+    assert ask() == process.pid != first
+    with pytest.raises(ProcessLookupError):
+        os.kill(first, 0)
+    assert process.restarts == 0
+    os.kill(process.pid, signal.SIGKILL)  # callers wait until there is another one
+    assert ask() == process.pid != first
+    assert process.restarts == 1
+
+
+def test_a_process_whose_follower_fails_goes_on(teller):
+    process, ask, broken = teller
+    first = ask()
+    broken.touch()
+    with pytest.raises(CommandFailed, match=r"x\.api.*broken"):
+        process.replace()
+    assert ask() == process.pid == first
+
+
+@pytest.fixture
+def carried_out(home, teller):
+    """``carried_out(migrate, *services)``: a wish, and what became of it."""
+    process, _, _ = teller
+
+    def ask(migrate, *services):
+        restarter = Restarter(home, [process], migrate)
+        restarter.start()
+        write_private(home.wish, {"id": "w", "services": services})
+        deadline = time.monotonic() + 30
+        while not ((found := read_private(home.progress)) and found["ended"]):
+            assert time.monotonic() < deadline
+            time.sleep(0.02)
+        restarter.stop()
+        return found["done"], found["failed"]
+
+    return ask
+
+
+def test_a_wish_is_carried_out_after_the_migrations(carried_out, teller):
+    process, ask, _ = teller
+    first, seen = ask(), []
+    assert carried_out(lambda: seen.append(process.pid), "x", "y") == (["x.api"], None)
+    assert seen == [first]
+    assert ask() != first
+
+
+def test_nothing_is_replaced_when_the_migrations_fail(carried_out, teller):
+    _, ask, _ = teller
+    first = ask()
+
+    def fail():
+        raise CommandFailed("no lock")
+
+    assert carried_out(fail, "x") == ([], "no lock")
+    assert ask() == first
+
+
+def test_only_the_services_named_are_replaced(carried_out, teller):
+    _, ask, _ = teller
+    first = ask()
+    assert carried_out(lambda: None, "y") == ([], None)
+    assert ask() == first
 
 
 @pytest.mark.parametrize(
