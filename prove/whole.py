@@ -61,6 +61,8 @@ class Whole:
     open: dict[str, Placed] = field(default_factory=dict)
     ended: list[Placed] = field(default_factory=list)
     _lock: threading.Lock = field(default_factory=threading.Lock)
+    server: Path | None = None
+    """The home of the database's server, unless it is the platform's own."""
     _reader: Database | None = None
     _tags: Counter[str] = field(default_factory=Counter)
     _filled: Counter[tuple[str, str]] = field(default_factory=Counter)
@@ -77,7 +79,8 @@ class Whole:
         """The book's database, as its administrator."""
         if self._reader is None:
             home = Home(self.platform.home)
-            server = next(each for each in (home.services / "postgres", home.postgres) if each.exists())
+            own = (home.services / "postgres", home.postgres)
+            server = self.server or next(each for each in own if each.exists())
             login = f"{ADMIN}:{(server / 'admin-password').read_text()}"
             url = f"postgresql://{login}@127.0.0.1:{(server / 'port').read_text()}/{DATABASE}"
             self._reader = Database(url, schema="portfolio_service", pool_size=4, statement_timeout_ms=60_000)
@@ -235,12 +238,17 @@ class Whole:
 
 @contextmanager
 def whole_platform(
-    folder: Path, *, people: int, arguments: tuple[str, ...] = (), **environment: str
+    folder: Path,
+    *,
+    people: int,
+    arguments: tuple[str, ...] = (),
+    server: Path | None = None,
+    **environment: str,
 ) -> Iterator[Whole]:
     """A platform of its own in ``folder`` with ``people`` who have funds; ended afterwards."""
     platform = PlatformProcess(folder / "home", {**ENVIRONMENT, **environment}, arguments)
     receipts = Receipts(folder / "receipts.jsonl")
-    whole = Whole(platform, receipts)
+    whole = Whole(platform, receipts, server=server)
     try:
         platform.start(timeout_s=180)
         whole.enrol(people)
