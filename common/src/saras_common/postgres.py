@@ -75,7 +75,10 @@ def free_port() -> int:
 
 
 class EmbeddedPostgres:
-    """One server in ``home``; ``port`` 0 chooses a free one, which is kept while it stays free."""
+    """One server in ``home``; ``port`` 0 chooses a free one, which is kept while it stays free.
+
+    Started again by the same object it is where it was: its URL has been given away.
+    """
 
     def __init__(self, home: Path, *, port: int = 0, settings: Mapping[str, str] | None = None) -> None:
         self.home = home.absolute()
@@ -83,6 +86,7 @@ class EmbeddedPostgres:
         self._log = self.home / "postgres.log"
         self._wanted_port = port
         self._settings = {**SETTINGS, **(settings or {})}
+        self._told_port = 0
         self._process: subprocess.Popen[bytes] | None = None
 
     @property
@@ -104,6 +108,7 @@ class EmbeddedPostgres:
             port = self._adopt()
             if port is None:
                 port = self._launch()
+            self._told_port = port
             return self._ready(password, port)
 
     def stop(self) -> None:
@@ -197,6 +202,9 @@ class EmbeddedPostgres:
 
     def _choose_port(self) -> int:
         remembered = self.home / "port"
+        if self._told_port:  # whoever was given the URL comes back to it: wait for what a killed server left there
+            _wait_free(self._told_port)
+            return self._told_port
         port = self._wanted_port
         if not port and remembered.exists():
             port = int(remembered.read_text())
@@ -329,6 +337,14 @@ def _is_free(port: int) -> bool:
         except OSError:
             return False
         return True
+
+
+def _wait_free(port: int) -> None:
+    deadline = time.monotonic() + STOP_TIMEOUT_S
+    while not _is_free(port):
+        if time.monotonic() > deadline:
+            raise PostgresFailed(f"port {port}, where everybody looks for it, is taken by another program")
+        time.sleep(POLL_S)
 
 
 def _is_postgres(pid: int, data: Path) -> bool:

@@ -3,6 +3,7 @@ import signal
 import socket
 import subprocess
 import sys
+import threading
 import time
 from pathlib import Path
 
@@ -127,6 +128,20 @@ def test_a_killed_server_recovers(server, home):
     server.stop()
     assert (home / "data" / "postmaster.pid").exists()
     assert ask(server.start(), "SELECT count(*) FROM crash") == 1
+
+
+def test_a_killed_server_comes_back_to_its_url_even_if_something_clings_to_the_port(server, home):
+    url = server.start()
+    os.kill(postmaster(home), signal.SIGKILL)
+    server.process.wait(10)
+    with socket.socket() as clinging:
+        clinging.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        clinging.bind(("127.0.0.1", int(url.rsplit(":", 1)[1].partition("/")[0])))
+        clinging.listen()
+        threading.Timer(0.5, clinging.close).start()
+        server.stop()
+        assert server.start() == url
+    assert ask(url) == 1
 
 
 def test_a_server_without_an_owner_is_replaced(server, home):
