@@ -58,11 +58,12 @@ class PaperOrder:
     filled: int = 0
     value: int = 0
     charges: int = 0
+    limit: int | None = None
 
 
 @dataclass
 class PaperBook:
-    """The book's two routes, without a book: takes orders once a key, holds shares, fills what a test fills."""
+    """The book's routes, without a book: takes orders once a key, holds shares, fills and cancels what a test does."""
 
     door: "Baskets | None" = None
     cash: int = 10**12
@@ -73,6 +74,7 @@ class PaperBook:
     loses_answers: bool = False
     refuses: dict[str, Any] | None = None
     calls: list[Call] = field(default_factory=list)
+    cancels: list[UUID] = field(default_factory=list)
 
     def send(self, calls: Sequence[Call]) -> list[Reply | Unavailable]:
         return [self._one(call) for call in calls]
@@ -87,6 +89,9 @@ class PaperBook:
             return Unavailable("down")
         if call.method == "GET":
             return self._holdings(call)
+        if call.method == "DELETE":
+            self.cancels.append(UUID(call.path.rpartition("/")[2]))
+            return Reply(202, b"{}")
         key = call.headers["Idempotency-Key"]
         if key not in self.answers:
             self.answers[key] = self._take(json.loads(call.body))
@@ -112,6 +117,9 @@ class PaperBook:
             order = PaperOrder(
                 new_id(), user_id, UUID(body["basket_id"]), wanted["instrument"], wanted["side"], wanted["quantity"]
             )
+            if wanted["order_type"] == "LIMIT":
+                assert wanted["validity"] == "IOC"
+                order.limit = round(float(wanted["price"]) * 100)
             self.orders[order.id] = order
             documents.append({**wanted, "id": str(order.id), "basket_id": body["basket_id"], "status": "ACCEPTED"})
         return Reply(202, json.dumps({"items": documents}).encode())
@@ -162,7 +170,22 @@ class PaperBook:
         )
 
     def fill_all(self) -> list[OrderUpdated]:
-        return [self.fill(order) for order in self.open()]
+        """Everything open, but for what has a limit that the price is over: that is cancelled."""
+        return [
+            self.fill(order)
+            if order.limit is None or order.limit >= self.door.prices[order.instrument]
+            else self.end(order, "CANCELLED")
+            for order in self.open()
+        ]
+
+    def end(self, order: PaperOrder, status: str) -> OrderUpdated:
+        """Nothing more of it fills."""
+        order.status = status
+        return self.told(order)
+
+    def end_cancelled(self) -> list[OrderUpdated]:
+        """Every order whose cancel was asked for and that is open."""
+        return [self.end(order, "CANCELLED") for order in self.open() if order.id in self.cancels]
 
 
 class Baskets:

@@ -1,4 +1,4 @@
-"""The way to the book: a run's orders as one atomic batch for its user, and what a user still holds.
+"""The way to the book: a run's orders as one atomic batch for its user, their cancels, and what a user still holds.
 
 Calls go to portfolio-service by `Transport`: over HTTP when services are spread out, straight into its application
 when both live in one process. A call that may have arrived and was not answered is `Unavailable`; the same key is then
@@ -18,6 +18,7 @@ from saras_common import jsonio
 from saras_common.auth import Identity, InternalTokens, service
 from saras_common.clock import Clock
 from saras_common.errors import SarasError, Unavailable
+from saras_common.money import rupees
 from saras_common.web import INTERNAL_TOKEN_HEADER
 from smallcase_service.domain.refusals import Refused
 
@@ -63,11 +64,12 @@ class Transport(Protocol):
 
 @dataclass(frozen=True, slots=True)
 class Wanted:
-    """One leg to place."""
+    """One leg to place: at the market, or at once at ``limit_paise`` or better."""
 
     instrument: str
     side: str
     quantity: int
+    limit_paise: int | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -110,6 +112,12 @@ class Book:
         ]
         return [_outcome(reply) for reply in self.transport.send(calls)]
 
+    def cancel(self, orders: Sequence[tuple[UUID, str]]) -> None:
+        """Ask for the rest of (user, order) to be cancelled. What has ended stays; news of it all comes as events."""
+        self.transport.send(
+            [Call("DELETE", f"/orders/{order_id}", self._as_user(user_id)) for user_id, order_id in orders]
+        )
+
     def free_shares(self, user_id: UUID) -> dict[str, int]:
         """Delivery shares ``user_id`` could sell now, by instrument, all portfolios together."""
         return {item["instrument"]: int(item["quantity"]) - int(item["reserved"]) for item in self._holdings(user_id)}
@@ -119,15 +127,18 @@ class Book:
         return {item["instrument"]: int(item["quantity"]) for item in self._holdings(user_id)}
 
     def _holdings(self, user_id: UUID) -> list[dict[str, Any]]:
-        expires_at = self._clock.now().timestamp() + _TOKEN_TTL_S
-        token = self._tokens.mint(Identity(user_id, user_id, frozenset({"user"}), 0, expires_at), AUDIENCE)
-        (reply,) = self.transport.send([Call("GET", "/holdings", {INTERNAL_TOKEN_HEADER: token})])
+        (reply,) = self.transport.send([Call("GET", "/holdings", self._as_user(user_id))])
         if isinstance(reply, Unavailable):
             raise reply
         if reply.status != 200:  # noqa: PLR2004 - HTTP
             raise Unavailable("The book did not say what is held")
         items: list[dict[str, Any]] = jsonio.loads(reply.body)["items"]
         return items
+
+    def _as_user(self, user_id: UUID) -> Mapping[str, str]:
+        expires_at = self._clock.now().timestamp() + _TOKEN_TTL_S
+        identity = Identity(user_id, user_id, frozenset({"user"}), 0, expires_at)
+        return {INTERNAL_TOKEN_HEADER: self._tokens.mint(identity, AUDIENCE)}
 
 
 def _batch(placement: Placement) -> bytes:
@@ -136,18 +147,22 @@ def _batch(placement: Placement) -> bytes:
             "user_id": str(placement.user_id),
             "basket_id": str(placement.basket_id),
             "atomic": True,
-            "orders": [
-                {
-                    "instrument": order.instrument,
-                    "side": order.side,
-                    "quantity": order.quantity,
-                    "order_type": "MARKET",
-                    "product": "CNC",
-                }
-                for order in placement.orders
-            ],
+            "orders": [_terms(order) for order in placement.orders],
         }
     )
+
+
+def _terms(order: Wanted) -> dict[str, Any]:
+    terms: dict[str, Any] = {
+        "instrument": order.instrument,
+        "side": order.side,
+        "quantity": order.quantity,
+        "order_type": "MARKET",
+        "product": "CNC",
+    }
+    if order.limit_paise is not None:
+        terms |= {"order_type": "LIMIT", "price": rupees(order.limit_paise), "validity": "IOC"}
+    return terms
 
 
 def _outcome(reply: Reply | Unavailable) -> Placed | SarasError:

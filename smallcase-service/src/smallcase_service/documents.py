@@ -1,5 +1,6 @@
 """What goes out, as the API writes it: money as strings of rupees, weights and rates as decimal fractions."""
 
+from collections import Counter
 from collections.abc import Mapping, Sequence
 from datetime import date
 from typing import Any
@@ -230,6 +231,7 @@ def leg_document(leg: Leg) -> dict[str, Any]:
         "filled_quantity": leg.filled_quantity,
         "value": rupees(leg.filled_paise),
         "charges": rupees(leg.charges_paise),
+        "limit_price": money(leg.limit_paise),
     }
 
 
@@ -248,6 +250,7 @@ def run_document(run: Run, legs: Sequence[Leg]) -> dict[str, Any]:
         "unspent": rupees(run.unspent_paise),
         "legs": [leg_document(leg) for leg in legs],
         "created_at": rfc3339(run.created_at),
+        "cancel_requested_at": None if run.cancel_asked_at is None else rfc3339(run.cancel_asked_at),
         "ended_at": None if run.ended_at is None else rfc3339(run.ended_at),
     }
 
@@ -267,7 +270,11 @@ def trades_document(legs: Sequence[Leg], board: Board, budget_paise: int, today:
 
 
 def _values(legs: Sequence[Leg], board: Board, side: str) -> dict[str, int]:
-    return {leg.instrument: (board.price(leg.instrument) or 0) * leg.quantity for leg in legs if leg.side == side}
+    values: Counter[str] = Counter()
+    for leg in legs:
+        if leg.side == side:
+            values[leg.instrument] += (board.price(leg.instrument) or 0) * leg.quantity
+    return values
 
 
 def run_answer(started: Started, orders: Sequence[Mapping[str, Any]], today: date) -> bytes:
@@ -289,21 +296,24 @@ def run_answer(started: Started, orders: Sequence[Mapping[str, Any]], today: dat
 
 def preview_document(action: str, found: Preview, today: date) -> dict[str, Any]:
     """What a run would do, on the last prices."""
-    prices = {leg.instrument: found.board.price(leg.instrument) or 0 for leg in found.legs}
     return {
         "action": action,
         "version": found.version,
-        "legs": [
-            {
-                "instrument": leg.instrument,
-                "side": leg.side,
-                "quantity": leg.quantity,
-                "price": rupees(prices[leg.instrument]),
-                "value": rupees(prices[leg.instrument] * leg.quantity),
-            }
-            for leg in found.legs
-        ],
+        "legs": [_preview_leg(leg, found.board) for leg in found.legs],
+        "top_up": [_preview_leg(leg, found.board) for leg in found.top_up],
         "expected": trades_document(found.legs, found.board, found.budget_paise, today),
+        "expected_in_all": trades_document([*found.legs, *found.top_up], found.board, found.budget_paise, today),
+    }
+
+
+def _preview_leg(leg: Leg, board: Board) -> dict[str, Any]:
+    price = board.price(leg.instrument) or 0
+    return {
+        "instrument": leg.instrument,
+        "side": leg.side,
+        "quantity": leg.quantity,
+        "price": rupees(price),
+        "value": rupees(price * leg.quantity),
     }
 
 

@@ -198,7 +198,10 @@ class HoldingRow(Base):
 
 
 class RunRow(Base):
-    """Runs. ``round`` and ``attempt`` name the orders being placed: with the id they are the book's key."""
+    """Runs. ``round`` and ``attempt`` name the orders being placed: with the id they are the book's key.
+
+    ``is_tried``: the book may have these orders already. ``is_placed``: it has.
+    """
 
     __tablename__ = "runs"
     __table_args__ = (
@@ -229,6 +232,8 @@ class RunRow(Base):
     created_at: Mapped[datetime]
     looked_at: Mapped[datetime]
     ended_at: Mapped[datetime | None]
+    is_tried: Mapped[bool]
+    cancel_asked_at: Mapped[datetime | None]
 
 
 class LegRow(Base):
@@ -257,6 +262,7 @@ class LegRow(Base):
     charges_paise: Mapped[int]
     told_by: Mapped[UUID | None]
     traded_on: Mapped[date | None]
+    limit_paise: Mapped[int | None]
 
 
 class OfferRow(Base):
@@ -319,6 +325,7 @@ class CheckRow(Base):
 
     user_id: Mapped[UUID] = mapped_column(primary_key=True)
     instrument: Mapped[str] = mapped_column(primary_key=True)
+    asked_at: Mapped[datetime | None]
 
 
 class KeyRow(Base):

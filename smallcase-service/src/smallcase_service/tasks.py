@@ -8,7 +8,7 @@ from datetime import timedelta
 from saras_common.errors import Unavailable
 from saras_common.inbox import Inbox
 from smallcase_service.store import keys
-from smallcase_service.usecases import composing, running, samples, sips, watching
+from smallcase_service.usecases import cancelling, checking, composing, running, samples, sips, watching
 from smallcase_service.usecases.context import Context
 
 _log = logging.getLogger(__name__)
@@ -19,18 +19,23 @@ KEYS_KEPT = timedelta(hours=72)
 
 
 def run_runs(ctx: Context, every_s: float, stop: threading.Event) -> None:
-    """Drive runs until ``stop``; without a pause while there are any to move."""
-    _repeat("runs", lambda: running.drive(ctx) > 0, every_s, stop)
+    """Drive runs and trim baskets until ``stop``; without a pause while there are any runs to move."""
+
+    def step() -> bool:
+        moved = running.drive(ctx) + cancelling.cancel_resting(ctx)
+        checking.check_holdings(ctx)
+        return moved > 0
+
+    _repeat("runs", step, every_s, stop)
 
 
 def run_watch(ctx: Context, every_s: float, stop: threading.Event) -> None:
-    """Samples, instalments, offers, allowed repairs and checks, again and again until ``stop``."""
+    """Samples, instalments, offers and allowed repairs, again and again until ``stop``."""
     waiting = samples.Samples(ctx)
 
     def watch() -> bool:
         waiting.make()
         composing.start_indexes(ctx)
-        watching.check_holdings(ctx)
         watching.repair_automatically(ctx)
         watching.offer_rebalances(ctx)
         return sips.make_instalments(ctx) == sips.AT_ONCE

@@ -249,15 +249,17 @@ def test_baskets_runs_and_sips_are_their_users_own(door):
         status=201,
     )
     basket = f"/investments/{answer['basket_id']}"
+    again = one.post(f"/smallcase/{case['id']}/invest", {"amount": "90000"})
     for method, path, sent in (
         ("GET", basket, None),
         ("PATCH", basket, {"auto_repair_budget": "0.01"}),
         ("GET", f"{basket}/runs", None),
         ("GET", f"{basket}/runs/{answer['run_id']}", None),
+        ("DELETE", f"{basket}/runs/{again['run_id']}", None),
         ("DELETE", f"/sips/{sip['id']}", None),
     ):
         refused(other.call(method, path, sent), "not_found", 404)
-        assert one.call(method, path, sent).status_code in {200, 204}
+        assert one.call(method, path, sent).status_code in {200, 202, 204}
     assert other.get("/investments")["items"] == other.get("/sips")["items"] == []
 
 
@@ -292,12 +294,43 @@ def test_previews_say_what_runs_then_do(door):
     shown, did, planned, placed = preview_and_do("invest", amount="500000")
     assert planned == placed
     assert shown["expected"] == did["expected"]
+    in_all = {leg["instrument"]: leg["quantity"] for leg in shown["legs"]}
+    for leg in shown["top_up"]:
+        in_all[leg["instrument"]] += leg["quantity"]
+    assert user.holdings(did["basket_id"]) == in_all
+    assert float(shown["expected_in_all"]["unspent"]) < float(shown["expected"]["unspent"])
     user.call("PUT", path, body({"NSE:INFY": "0.3", "NSE:SBIN": "0.7"}))
     _, _, planned, placed = preview_and_do("rebalance", full=True)
     assert {leg for leg in planned if leg[1] == "SELL"} == placed
     assert any(leg[1] == "BUY" for leg in planned)
     _, _, planned, placed = preview_and_do("exit", fraction="0.25")
     assert planned == placed
+
+
+def test_a_run_is_cancelled_once_and_what_it_did_not_spend_is_free(door):
+    user = door.user()
+    case = user.compose(THREE)
+    answer = user.post(f"/smallcase/{case['id']}/invest", {"amount": "500000"})
+    path = f"/investments/{answer['basket_id']}/runs/{answer['run_id']}"
+    itc = next(order for order in door.book.open() if order.instrument == "NSE:ITC")
+    door.tell(door.book.fill(itc, 10))
+    asked = user.call("DELETE", path, key="stop")
+    assert (asked.status_code, asked.json()["status"]) == (202, "BUYING")
+    assert asked.json()["cancel_requested_at"] is not None
+    again = user.call("DELETE", path, key="stop")
+    assert again.json() == asked.json()
+    assert again.headers["idempotency-replayed"] == "true"
+    assert set(door.book.cancels) == {order.id for order in door.book.orders.values()}
+    door.tell(*door.book.end_cancelled())
+    door.drive()
+    run = user.get(path)
+    assert (run["status"], run["ended_at"] is not None) == ("CANCELLED", True)
+    assert user.call("DELETE", path).json() == run
+    assert float(run["spent"]) + float(run["unspent"]) == 500_000
+    assert user.holdings(answer["basket_id"]) == {"NSE:ITC": 10}
+    done = user.post(f"/smallcase/{case['id']}/exit")
+    door.fill_all()
+    refused(user.call("DELETE", f"{path.rpartition('/')[0]}/{done['run_id']}"), "run_ended", 409)
 
 
 def test_what_if_tells_the_manager_what_everybody_would_do(door):
@@ -326,7 +359,7 @@ def test_offers_follow_a_version_and_drift_and_nobody_is_traded(door):
     case = manager.compose(THREE, rebalance={"drift_band": "0.05", "cooldown_days": 1})
     answer = user.post(f"/smallcase/{case['id']}/invest", {"amount": "500000"})
     door.fill_all()
-    basket = f"/investments/{answer['basket_id']}"
+    basket, placed = f"/investments/{answer['basket_id']}", len(door.book.orders)
     door.mark({"NSE:INFY": 250_000})
     watching.offer_rebalances(door.context)
     assert user.get(basket)["rebalance_offer"] is None  # cooling down after the purchase
@@ -337,7 +370,7 @@ def test_offers_follow_a_version_and_drift_and_nobody_is_traded(door):
     offer = user.get(basket)["rebalance_offer"]
     assert offer["cause"] == "drift"
     assert float(offer["drift"]) > 0.05
-    assert len(door.book.orders) == 3
+    assert len(door.book.orders) == placed
     user.post(f"/smallcase/{case['id']}/rebalance", {"full": True})
     door.fill_all()
     assert user.get(basket)["rebalance_offer"] is None

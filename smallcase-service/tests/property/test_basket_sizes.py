@@ -8,7 +8,7 @@ import numpy as np
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from smallcase_service.domain.planning import Market, plan_buys, plan_rebalance, plan_sells
+from smallcase_service.domain.planning import Market, plan_buys, plan_closing, plan_rebalance, plan_sells
 from smallcase_service.domain.sizing import UNIT, buys_for, minimum
 
 BASKETS = 10_000
@@ -110,23 +110,54 @@ def test_buying_is_never_over_budget_and_never_selling(basket):
     assert (buys @ ints(costs) <= budgets).all()
 
 
-@given(baskets)
-@settings(max_examples=150, deadline=None)
-def test_a_full_rebalance_ends_within_one_share_of_the_target(basket):
+def market_of(prices, weights, sell_ppm=0, buy_ppm=0):
+    """As the book holds cash: the band of 3 % on a buy, none on one at the last price."""
+    return Market(ints(prices), ints([p + p // 30 + 1 for p in prices]), ints(weights), sell_ppm, buy_ppm)
+
+
+def paid(quantities, market, ppm):
+    """Value at last prices and its charges."""
+    values = quantities @ market.prices
+    return values, -(-values * ppm // UNIT)
+
+
+def bought(held, market, cash, sold):
+    """As a run buys: two rounds at worst costs, each from what the last one left, then whole shares at last prices."""
+    for _ in range(2):
+        buys, _ = plan_buys(held, market, cash, sold, is_full=True)
+        assert (buys @ market.costs <= cash).all()
+        held, cash = held + buys, cash - sum(paid(buys, market, market.buy_ppm))
+    buys = plan_closing(held, market, cash, sold, is_full=True)
+    return held + buys, cash - sum(paid(buys, market, market.buy_ppm))
+
+
+@given(baskets, st.sampled_from([(0, 0), (1040, 1190)]))
+@settings(max_examples=300, deadline=None)
+def test_a_full_rebalance_ends_within_one_share_of_the_target(basket, ppm):
     prices, weights, held, _ = basket
-    market = Market(ints(prices), ints([p + p // 30 + 1 for p in prices]), ints(weights), 0, 0)
+    market = market_of(prices, weights, *ppm)
     shares = ints(held)
     sells, _ = plan_sells(shares, market, is_full=True)
     assert (sells <= shares).all()
-    after, cash = shares - sells, sells @ ints(prices)
-    for _ in range(12):  # rounds of buys, each from what the last one left
-        buys, _ = plan_buys(after, market, cash, sells > 0, is_full=True)
-        after, cash = after + buys, cash - buys @ ints(prices)
+    value, charges = paid(sells, market, ppm[0])
+    after, cash = bought(shares - sells, market, value - charges, sells > 0)
     assert (cash >= 0).all()
-    worth = after @ ints(prices) + cash
-    gaps = worth[:, None] * ints(weights) - UNIT * ints(prices) * after
-    # one share, and the band on it twice: once in its worst cost, once kept back while the others are filled
-    assert (np.abs(gaps) <= UNIT * (ints(prices) + 2 * ints([p // 30 + 1 for p in prices]))).all()
+    worth = after @ market.prices + cash * UNIT // (UNIT + ppm[1])  # cash is worth what it buys
+    gaps = worth[:, None] * market.weights - UNIT * market.prices * after
+    assert (
+        np.abs(gaps) <= UNIT * (market.prices + -(-market.prices * sum(ppm) // UNIT))
+    ).all()  # a share, charges paid
+
+
+@given(baskets)
+@settings(max_examples=150, deadline=None)
+def test_an_amount_is_spent_but_for_less_than_a_share_of_everything(basket):
+    prices, weights, _, amount = basket
+    market = market_of(prices, weights)
+    nothing = np.zeros((1, len(prices)), dtype=np.int64)
+    held, cash = bought(nothing, market, ints([amount]), nothing > 0)
+    assert (held @ market.prices + cash == amount).all()
+    assert (amount * market.weights - UNIT * market.prices * held[0] < UNIT * market.prices).all()
 
 
 @given(baskets)

@@ -10,7 +10,7 @@ from smallcase_service.api.edge import Ctx, answer, id_in_cursor, id_in_path, pa
 from smallcase_service.documents import investment_document, run_document
 from smallcase_service.schemas import InvestmentChange, InvestmentOut, RunOut
 from smallcase_service.store import investments as stored
-from smallcase_service.usecases import views
+from smallcase_service.usecases import checking, views
 
 router = APIRouter(route_class=StrictRoute, prefix="/investments", tags=["baskets"])
 
@@ -21,6 +21,7 @@ def list_investments(
 ) -> Response:
     """My baskets, newest first."""
     before = id_in_cursor(decode_cursor(cursor, str))
+    checking.check_user(ctx, caller.user_id)
     with ctx.database.for_users(caller.user_id) as session:
         found = stored.list_page(session, caller.user_id, before=before, limit=limit + 1)
         shown = views.view_investments(session, found, ctx.today())
@@ -30,6 +31,7 @@ def list_investments(
 @router.get("/{investment_id}", response_model=InvestmentOut)
 def get_investment(investment_id: str, caller: CurrentUser, ctx: Ctx) -> Response:
     """One of my baskets: holdings against target weights, drift, worth, return."""
+    checking.check_user(ctx, caller.user_id)
     with ctx.database.for_users(caller.user_id) as session:
         view = views.view_investment(session, ctx, id_in_path(investment_id), caller.user_id)
     return answer(investment_document(view))

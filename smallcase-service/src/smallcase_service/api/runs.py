@@ -18,7 +18,7 @@ from smallcase_service.schemas import (
     RunOut,
     StartedOut,
 )
-from smallcase_service.usecases import previewing, starting, views
+from smallcase_service.usecases import cancelling, previewing, starting, views
 from smallcase_service.usecases.context import Context
 from smallcase_service.usecases.once import ACCEPTED
 from smallcase_service.usecases.trading import Start, trade
@@ -89,6 +89,17 @@ def get_run(investment_id: str, run_id: str, caller: CurrentUser, ctx: Ctx) -> R
     with ctx.database.for_users(caller.user_id) as session:
         run, legs = views.view_run(session, id_in_path(investment_id), id_in_path(run_id), caller.user_id)
     return answer(run_document(run, legs))
+
+
+@router.delete("/investments/{investment_id}/runs/{run_id}", status_code=202, response_model=RunOut)
+def cancel_run(investment_id: str, run_id: str, caller: CurrentUser, ctx: Ctx, key: IdempotencyKey = None) -> Response:
+    """Ask for a run to be cancelled: its resting orders are, nothing more is placed, what has filled stays.
+
+    What is not spent is free again when the orders have ended, which the run then shows.
+    """
+    basket, wanted = id_in_path(investment_id), id_in_path(run_id)
+    mark = key_of(caller.user_id, key, f"cancel {basket} {wanted}")
+    return once_answer(cancelling.cancel_run(ctx, caller.user_id, mark, basket, wanted), ACCEPTED)
 
 
 def _trade(ctx: Context, caller: Identity, key: str | None, what: str, start: Start) -> Response:

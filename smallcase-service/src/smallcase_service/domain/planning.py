@@ -1,6 +1,6 @@
 """Rebalancing, for thousands of holders at once: what to sell first, what it should bring, what to buy with it."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 import numpy.typing as npt
@@ -20,8 +20,8 @@ SKIP_SHARE = 100
 class Market:
     """Columns by constituent: last prices, worst costs of a bought share (paise), target weights (parts).
 
-    A holding that is no constituent any more is a column of weight 0. ``charge_ppm``: what selling costs, in millionths
-    of its value.
+    A holding that is no constituent any more is a column of weight 0. ``sell_ppm``, ``buy_ppm``: what trading costs
+    beside the price, in millionths of it.
     """
 
     prices: Ints
@@ -40,18 +40,16 @@ class Plan:
     skipped: Ints
 
 
-def plan_rebalance(held: Ints, market: Market, cash: Ints | None = None, *, is_full: bool = False) -> Plan:
-    """Sells towards the target, and the buys their expected proceeds (and ``cash``, by holder) would pay.
+def plan_rebalance(held: Ints, market: Market, *, is_full: bool = False) -> Plan:
+    """Sells towards the target, and the buys their expected proceeds should pay for, all rounds of them together.
 
     Holders × constituents. Unless ``is_full``, an order of at most max(₹500, 1 % of worth) is skipped for a
     constituent that stays; an exit or a new entry never is.
     """
     sells, skipped = plan_sells(held, market, is_full=is_full)
     values = sells @ market.prices
-    budgets = values - _ceil(values * market.sell_ppm, UNIT)
-    if cash is not None:
-        budgets = budgets + cash
-    buys, unbought = plan_buys(held - sells, market, np.maximum(budgets, 0), sells > 0, is_full=is_full)
+    budgets = np.maximum(values - _ceil(values * market.sell_ppm, UNIT), 0)
+    buys, unbought = plan_all_buys(held - sells, market, budgets, sells > 0, is_full=is_full)
     return Plan(sells, buys, skipped | unbought)
 
 
@@ -73,14 +71,48 @@ def plan_sells(held: Ints, market: Market, *, is_full: bool) -> tuple[Ints, Ints
     return np.where(skip, 0, sells), (skip & (sells > 0)).astype(np.int64)
 
 
-def plan_buys(held: Ints, market: Market, budgets: Ints, sold: Bools, *, is_full: bool) -> tuple[Ints, Ints]:
-    """What the budgets buy towards the target, nothing of what was just ``sold``; and which were skipped."""
+def plan_buys(
+    held: Ints, market: Market, budgets: Ints, sold: Bools, *, is_full: bool, begun: Bools | None = None
+) -> tuple[Ints, Ints]:
+    """What the budgets buy towards the target, nothing of what was just ``sold``; and which were skipped.
+
+    Sized at worst costs. What these keep back is there for the next round once the prices of this one are known.
+    ``begun``: what earlier rounds bought of already, and which is never skipped.
+    """
     allowed = np.where(sold | (market.weights == 0), 0, np.iinfo(np.int64).max // 4)
-    buys = buys_for(held, market.prices, market.costs, market.weights, budgets, allowed, charge_ppm=market.buy_ppm)
+    prices, costs, weights = market.prices, market.costs, market.weights
+    buys = buys_for(held, prices, costs, weights, budgets, allowed, charge_ppm=market.buy_ppm, is_last=False)
+    return _without_small(buys, held, market, budgets, begun, is_full=is_full)
+
+
+def plan_all_buys(held: Ints, market: Market, budgets: Ints, sold: Bools, *, is_full: bool = True) -> tuple[Ints, Ints]:
+    """What all rounds of buys together should come to if prices stay; and which were skipped."""
+    at_last = replace(market, costs=market.prices, buy_ppm=0)
+    return plan_buys(held, at_last, _without_charges(budgets, market), sold, is_full=is_full)
+
+
+def plan_closing(
+    held: Ints, market: Market, budgets: Ints, sold: Bools, *, is_full: bool, begun: Bools | None = None
+) -> Ints:
+    """Whole shares still missing that the budgets do not buy at worst, at last prices: none for most holders.
+
+    A share needs its price and the band when it is bought without a limit; who has the price, but not the band, can
+    only buy it with a limit. After a full rebalance's nothing is off by more than a share.
+    """
+    values = _without_charges(budgets, market)
+    missing = np.where(sold, 0, np.maximum(_targets(held @ market.prices + values, market) - held, 0))
+    buys = buys_for(held, market.prices, market.prices, market.weights, values, missing)
+    return _without_small(buys, held, market, budgets, begun, is_full=is_full)[0]
+
+
+def _without_small(
+    buys: Ints, held: Ints, market: Market, budgets: Ints, begun: Bools | None, *, is_full: bool
+) -> tuple[Ints, Ints]:
     if is_full:
         return buys, np.zeros_like(buys)
-    worth = held @ market.prices + budgets
-    skip = _small(buys * market.prices, worth) & (held > 0)
+    skip = _small(buys * market.prices, held @ market.prices + budgets) & (held > 0)
+    if begun is not None:
+        skip &= ~begun
     return np.where(skip, 0, buys), (skip & (buys > 0)).astype(np.int64)
 
 
@@ -98,6 +130,11 @@ def drifts(held: Ints, prices: Ints, weights: Ints, *, is_relative: bool) -> Int
         off = np.where(weights > 0, off * UNIT // np.maximum(weights, 1), np.where(off > 0, UNIT, 0))
     largest: Ints = off.max(axis=1) if off.size else np.zeros(len(held), dtype=np.int64)
     return largest
+
+
+def _without_charges(budgets: Ints, market: Market) -> Ints:
+    """The value of what budgets buy, the rest being charges."""
+    return budgets + -budgets * market.buy_ppm // (UNIT + market.buy_ppm)
 
 
 def _targets(worth: Ints, market: Market) -> Ints:

@@ -22,6 +22,12 @@ class Quoted:
     last_paise: int
     tick_paise: int
 
+    @property
+    def limit_paise(self) -> int:
+        """The last price as a limit an order may have."""
+        tick = max(self.tick_paise, 1)
+        return -(-self.last_paise // tick) * tick
+
     def worst_cost(self, band_percent: int, day: date) -> int:
         """Paise one share may cost: the last price with the protection band, up to the next tick, and charges."""
         tick = max(self.tick_paise, 1)

@@ -52,6 +52,10 @@ class RunInProgress(Conflict):
     code, title = "run_in_progress", "Another run on this basket is still working"
 
 
+class RunEnded(Conflict):
+    code, title = "run_ended", "The run is over"
+
+
 class StillInvested(Conflict):
     code, title = "still_invested", "People are invested in this smallcase"
 

@@ -14,6 +14,11 @@ class Kind(StrEnum):
     REPAIR = "repair"
     SIP = "sip"
 
+    @property
+    def is_topped_up(self) -> bool:
+        """Buys towards the target weights, and so goes on with what its first buys left."""
+        return self not in {Kind.EXIT, Kind.REPAIR}
+
 
 class State(StrEnum):
     """Where a run is."""
@@ -50,8 +55,11 @@ ACTIVE: tuple[State, ...] = tuple(state for state, after in TRANSITIONS.items() 
 SELL_ROUND = 0
 """Round of a run's sells; its buys are rounds 1 and on."""
 
-MAX_BUY_ROUNDS = 3
-"""Buys are sized at worst prices, so some of the proceeds is left; a later round spends that."""
+TOP_UP_ROUND = 2
+"""Buys are sized at worst prices, so some of the cash is left: a second round spends that."""
+
+CLOSING_ROUND = 3
+"""Whole shares that are missing still, and paid for at their last prices alone, are bought at these or not at all."""
 
 ENDED = frozenset({"FILLED", "CANCELLED", "REJECTED", "EXPIRED"})
 """Order states after which nothing more fills."""
@@ -66,7 +74,10 @@ def moved(before: State, after: State) -> State:
 
 @dataclass(frozen=True, slots=True)
 class Leg:
-    """One order of a run. ``order_id`` and ``status`` are the book's, once it has taken it."""
+    """One order of a run. ``order_id`` and ``status`` are the book's, once it has taken it.
+
+    With ``limit_paise`` it is filled at that price or better, at once or not at all.
+    """
 
     round: int
     instrument: str
@@ -78,6 +89,7 @@ class Leg:
     filled_quantity: int = 0
     filled_paise: int = 0
     charges_paise: int = 0
+    limit_paise: int | None = None
 
     @property
     def is_over(self) -> bool:
@@ -119,6 +131,12 @@ def ending(legs: list[Leg], *, was_adjusted: bool) -> tuple[State, str | None]:
     if was_adjusted:
         return State.COMPLETED_ADJUSTED, "small orders were left out or shares were no longer there"
     return State.COMPLETED, None
+
+
+def was_cut_short(kind: Kind, legs: list[Leg]) -> bool:
+    """Whether a run that ends with these legs, asked to, has left anything undone but its top-up."""
+    waits_to_buy = kind in {Kind.REBALANCE, Kind.REPAIR} and all(leg.side == "SELL" for leg in legs)
+    return waits_to_buy or any(leg.missing for leg in legs)
 
 
 def unfilled(legs: list[Leg]) -> dict[str, tuple[str, int]]:

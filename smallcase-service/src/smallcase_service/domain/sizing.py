@@ -79,37 +79,33 @@ def buys_for(
     allowed: Ints | None = None,
     *,
     charge_ppm: int = 0,
+    is_last: bool = True,
 ) -> Ints:
     """Shares to buy, shape of ``held`` (holders × constituents), costing each holder at most its budget. Never sells.
 
     ``prices`` are last prices, ``costs`` (≥ prices) what one share may cost at worst, charges included; both by
-    constituent. ``budgets`` by holder. ``allowed`` limits what may be bought of each.
+    constituent. ``budgets`` by holder. ``allowed`` limits what may be bought of each. ``charge_ppm``: what buying costs
+    beside the price, in millionths of it.
 
-    A holder's worth is what it holds plus what its budget buys at worst prices. Each constituent is filled up to
-    ``floor(worth·w/p)``; when that is over the budget the least underweight give way first; what is left is spent
-    where the gap per rupee is largest, never beyond the first share that closes a gap to a twentieth of a share.
+    A holder's worth is what it holds plus what its budget buys at last prices. Each constituent is filled up to
+    ``floor(worth·w/p)``; when that is over the budget at worst the least underweight give way first; what is left is
+    spent on whole missing shares where the gap per rupee is largest, then on parts of one, never beyond the first share
+    that closes a gap to a twentieth of a share. Unless ``is_last``, nobody goes past a target while a whole share is
+    missing elsewhere: the cash is kept, what the band did not take will pay for that share.
     """
-    spendable = _at_prices(budgets, prices, costs)
-    worth = held @ prices + spendable
+    worth = held @ prices + budgets + -budgets * charge_ppm // (UNIT + charge_ppm)
     if worth.size and int(worth.max()) > MAX_WORTH_PAISE:
         raise ValueError("a basket is worth more than can be planned exactly")
-    targets = worth[:, None] * weights // (UNIT * prices)
-    buys = np.maximum(targets - held, 0)
-    if allowed is not None:
-        buys = np.minimum(buys, allowed)
     gaps = worth[:, None] * weights - UNIT * prices * held
-    buys = _spent(_dropped(buys, gaps, costs, budgets), gaps, prices, costs, budgets, allowed)
-    # cash that is still there was kept for worst prices; counted in full it may ask for one more share of something
-    counted = np.maximum(budgets + (-budgets * charge_ppm // UNIT), spendable)
-    gaps += (counted - spendable)[:, None] * weights
-    return _spent(buys, gaps, prices, costs, budgets, allowed)
-
-
-def _at_prices(budgets: Ints, prices: Ints, costs: Ints) -> Ints:
-    """What budgets are worth in shares bought at the worst of the costs, so that weights stay those of the prices."""
-    ratios = [Fraction(int(price), int(cost)) for price, cost in zip(prices, costs, strict=True)]
-    worst = min(ratios)
-    return np.array([int(budget) * worst.numerator // worst.denominator for budget in budgets], dtype=np.int64)
+    buys = np.maximum(gaps // (UNIT * prices), 0)
+    if allowed is None:
+        allowed = np.full_like(held, np.iinfo(np.int64).max // 4)
+    buys = _dropped(np.minimum(buys, allowed), gaps, costs, budgets)
+    buys = _spent(buys, gaps, prices, costs, budgets, allowed, UNIT * prices - 1)
+    if not is_last:
+        missing = (gaps - UNIT * prices * buys >= UNIT * prices) & (buys < allowed)
+        allowed = np.where(missing.any(axis=1, keepdims=True), buys, allowed)
+    return _spent(buys, gaps, prices, costs, budgets, allowed, UNIT * prices // CRUMB)
 
 
 def _dropped(buys: Ints, gaps: Ints, costs: Ints, budgets: Ints) -> Ints:
@@ -129,20 +125,17 @@ def _dropped(buys: Ints, gaps: Ints, costs: Ints, budgets: Ints) -> Ints:
     return buys
 
 
-def _spent(buys: Ints, gaps: Ints, prices: Ints, costs: Ints, budgets: Ints, allowed: Ints | None) -> Ints:
-    """``buys`` and what the rest of the budgets buys where the gap per rupee is largest.
+def _spent(buys: Ints, gaps: Ints, prices: Ints, costs: Ints, budgets: Ints, allowed: Ints, closed: Ints) -> Ints:
+    """``buys`` and what the rest of the budgets buys where the gap per rupee is largest, if it is over ``closed``.
 
     A gap of many shares is filled by all the whole shares that fit at once: they are worth the same per rupee.
     """
     buys = buys.copy()
     rows = np.arange(len(buys))
-    crumbs = UNIT * prices // CRUMB
     while rows.size:
         left = budgets[rows] - buys[rows] @ costs
         gap = gaps[rows] - UNIT * prices * buys[rows]
-        can = (gap > crumbs) & (costs <= left[:, None])
-        if allowed is not None:
-            can &= buys[rows] < allowed[rows]
+        can = (gap > closed) & (costs <= left[:, None]) & (buys[rows] < allowed[rows])
         # ordering only: the shares and the money themselves stay integers
         per_rupee = np.where(can, gap / prices, -1.0)
         chosen = per_rupee.argmax(axis=1)
@@ -152,7 +145,5 @@ def _spent(buys: Ints, gaps: Ints, prices: Ints, costs: Ints, budgets: Ints, all
             break
         whole = gap[np.arange(len(rows)), chosen] // (UNIT * prices[chosen])
         count = np.maximum(1, np.minimum(whole, left // costs[chosen]))
-        if allowed is not None:
-            count = np.minimum(count, allowed[rows, chosen] - buys[rows, chosen])
-        buys[rows, chosen] += count
+        buys[rows, chosen] += np.minimum(count, allowed[rows, chosen] - buys[rows, chosen])
     return buys

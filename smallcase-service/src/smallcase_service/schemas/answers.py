@@ -167,6 +167,7 @@ class LegOut(Answer):
     filled_quantity: int
     value: Money
     charges: Money
+    limit_price: Money | None
 
 
 class RunOut(Answer):
@@ -184,6 +185,7 @@ class RunOut(Answer):
     unspent: Money
     legs: list[LegOut]
     created_at: datetime
+    cancel_requested_at: datetime | None
     ended_at: datetime | None
 
 
@@ -198,12 +200,17 @@ class PreviewLegOut(Answer):
 
 
 class PreviewOut(Answer):
-    """Exactly what would be sold and bought, and what it costs; buys after sells depend on what the sells bring."""
+    """Exactly what would be sold and bought, and what it costs; buys after sells depend on what the sells bring.
+
+    ``top_up``: bought afterwards with what ``legs`` leave, if prices stay. ``expected`` is of ``legs`` alone.
+    """
 
     action: str
     version: int
     legs: list[PreviewLegOut]
+    top_up: list[PreviewLegOut]
     expected: TradesOut
+    expected_in_all: TradesOut
 
 
 class InvestmentHoldingOut(Answer):

@@ -1,4 +1,4 @@
-"""Investments, what they hold, the offers made to them, and the checks they wait for."""
+"""Investments, what they hold, and the offers made to them."""
 
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
@@ -76,17 +76,6 @@ _OFFERS = text(
     " WHERE investment_id = ANY(CAST(:ids AS uuid[]))"
 )
 _TAKE_OFFER = text("UPDATE offers SET taken_at = :now WHERE investment_id = :id AND taken_at IS NULL")
-_SUSPECT = text(
-    "INSERT INTO checks (user_id, instrument) SELECT DISTINCT n.* FROM"
-    " unnest(CAST(:users AS uuid[]), CAST(:names AS text[])) AS n (user_id, instrument)"
-    " WHERE EXISTS (SELECT FROM holdings h WHERE h.user_id = n.user_id AND h.instrument = n.instrument"
-    "   AND h.quantity > 0) ON CONFLICT DO NOTHING"
-)
-_SUSPECTS = text(
-    "SELECT DISTINCT c.user_id FROM checks c WHERE NOT EXISTS (SELECT FROM runs r WHERE r.user_id = c.user_id"
-    " AND r.state IN ('QUEUED', 'SELLING', 'BUYING')) LIMIT :limit"
-)
-_CLEARED = text("DELETE FROM checks WHERE user_id = :user RETURNING instrument")
 _OF_USER = text(
     "SELECT h.investment_id, h.instrument, h.quantity FROM holdings h JOIN investments i ON i.id = h.investment_id"
     " WHERE h.user_id = :user AND h.instrument = ANY(CAST(:names AS text[])) AND h.quantity > 0"
@@ -255,16 +244,6 @@ def take_offer(session: Session, investment_id: UUID, now: datetime) -> None:
     session.execute(_TAKE_OFFER, {"id": investment_id, "now": now})
 
 
-def suspect(session: Session, pairs: Sequence[tuple[UUID, str]]) -> None:
-    """These users sold this on their own; kept where a basket of theirs holds it too."""
-    session.execute(_SUSPECT, {"users": [user for user, _ in pairs], "names": [name for _, name in pairs]})
-
-
-def list_suspects(session: Session, limit: int) -> list[UUID]:
-    """Users to check, none of whose baskets is being traded."""
-    return list(session.execute(_SUSPECTS, {"limit": limit}).scalars())
-
-
 def trim(session: Session, user_id: UUID, names: Iterable[str], free: Mapping[str, int]) -> bool:
     """Take out of the user's baskets, newest first, what the user holds no more; whether anything was."""
     rows = session.execute(_OF_USER, {"user": user_id, "names": sorted(names)}).all()
@@ -279,11 +258,6 @@ def trim(session: Session, user_id: UUID, names: Iterable[str], free: Mapping[st
             session.execute(_SET, {"id": row.investment_id, "name": row.instrument, "quantity": row.quantity - cut})
             was_cut = True
     return was_cut
-
-
-def clear_checks(session: Session, user_id: UUID) -> list[str]:
-    """The instruments the user was to be checked for, forgotten with the caller's commit."""
-    return list(session.execute(_CLEARED, {"user": user_id}).scalars())
 
 
 def list_flows(session: Session, ids: Iterable[UUID]) -> dict[UUID, list[tuple[date, int]]]:

@@ -13,7 +13,8 @@ from smallcase_service.domain.runs import ACTIVE, Kind, Leg, State
 
 _COLUMNS = (
     "id, investment_id, user_id, smallcase_id, kind, state, reason, version, budget_paise, is_full, is_adjusted,"
-    " round, attempt, is_placed, spent_paise, received_paise, unspent_paise, created_at, looked_at, ended_at"
+    " round, attempt, is_placed, spent_paise, received_paise, unspent_paise, created_at, looked_at, ended_at,"
+    " is_tried, cancel_asked_at"
 )
 _ACTIVE = ", ".join(f"'{state}'" for state in ACTIVE)
 
@@ -23,12 +24,14 @@ _ADD = text(
 _SAVE = text(
     "UPDATE runs r SET state = n.state, reason = n.reason, is_adjusted = n.adjusted, round = n.round,"
     " attempt = n.attempt, is_placed = n.placed, spent_paise = n.spent, received_paise = n.received,"
-    " unspent_paise = n.unspent, looked_at = n.looked_at, ended_at = n.ended_at"
+    " unspent_paise = n.unspent, looked_at = n.looked_at, ended_at = n.ended_at, is_tried = n.tried,"
+    " cancel_asked_at = n.cancel_asked_at"
     " FROM unnest(CAST(:ids AS uuid[]), CAST(:states AS text[]), CAST(:reasons AS text[]), CAST(:adjusted AS bool[]),"
     " CAST(:rounds AS bigint[]), CAST(:attempts AS bigint[]), CAST(:placed AS bool[]), CAST(:spent AS bigint[]),"
     " CAST(:received AS bigint[]), CAST(:unspent AS bigint[]), CAST(:looked AS timestamptz[]),"
-    " CAST(:ended AS timestamptz[])) AS n (id, state, reason, adjusted, round, attempt, placed, spent, received,"
-    " unspent, looked_at, ended_at) WHERE r.id = n.id"
+    " CAST(:ended AS timestamptz[]), CAST(:tried AS bool[]), CAST(:cancels AS timestamptz[])) AS n (id, state, reason,"
+    " adjusted, round, attempt, placed, spent, received, unspent, looked_at, ended_at, tried, cancel_asked_at)"
+    " WHERE r.id = n.id"
 )
 _GET = text(f"SELECT {_COLUMNS} FROM runs WHERE id = :id AND user_id = :user")  # noqa: S608 - our own words
 _LATEST = text(
@@ -52,12 +55,18 @@ _TO_ADVANCE = text(
     " AND NOT EXISTS (SELECT FROM legs l WHERE l.run_id = r.id AND l.round = r.round"
     "   AND l.status NOT IN ('FILLED', 'CANCELLED', 'REJECTED', 'EXPIRED')) ORDER BY r.id LIMIT :limit"
 )
+_TO_CANCEL = text(
+    f"SELECT r.id FROM runs r WHERE r.state IN ({_ACTIVE}) AND r.cancel_asked_at IS NOT NULL"  # noqa: S608
+    " AND r.is_placed AND r.looked_at < greatest(:before, r.cancel_asked_at) ORDER BY r.looked_at LIMIT :limit"
+)
+_CANCEL_LEGS = text("UPDATE legs SET status = 'CANCELLED' WHERE run_id = :run AND round = :round AND order_id IS NULL")
 _ADD_LEGS = text(
-    "INSERT INTO legs (run_id, round, instrument, investment_id, user_id, side, quantity, status, filled_quantity,"
-    " filled_paise, charges_paise) SELECT n.run, n.round, n.name, n.investment, n.owner, n.side, n.quantity,"
-    " 'PLANNED', 0, 0, 0 FROM unnest(CAST(:runs AS uuid[]), CAST(:rounds AS bigint[]), CAST(:names AS text[]),"
-    " CAST(:investments AS uuid[]), CAST(:users AS uuid[]), CAST(:sides AS text[]), CAST(:quantities AS bigint[]))"
-    " AS n (run, round, name, investment, owner, side, quantity)"
+    "INSERT INTO legs (run_id, round, instrument, investment_id, user_id, side, quantity, limit_paise, status,"
+    " filled_quantity, filled_paise, charges_paise) SELECT n.run, n.round, n.name, n.investment, n.owner, n.side,"
+    " n.quantity, n.capped, 'PLANNED', 0, 0, 0 FROM unnest(CAST(:runs AS uuid[]),"
+    " CAST(:rounds AS bigint[]), CAST(:names AS text[]), CAST(:investments AS uuid[]), CAST(:users AS uuid[]),"
+    " CAST(:sides AS text[]), CAST(:quantities AS bigint[]),"
+    " CAST(:limits AS bigint[])) AS n (run, round, name, investment, owner, side, quantity, capped)"
 )
 _DROP_LEGS = text("DELETE FROM legs WHERE run_id = :run AND round = :round AND order_id IS NULL")
 _REJECT_LEGS = text(
@@ -69,7 +78,7 @@ _BEFORE = text(
 )
 _LEGS = text(
     "SELECT run_id, round, instrument, side, quantity, order_id, status, status_reason, filled_quantity,"
-    " filled_paise, charges_paise FROM legs WHERE run_id = ANY(CAST(:ids AS uuid[]))"
+    " filled_paise, charges_paise, limit_paise FROM legs WHERE run_id = ANY(CAST(:ids AS uuid[]))"
     " ORDER BY run_id, round, instrument"
 )
 _TAKEN = text(
@@ -107,7 +116,10 @@ _LATE = text(
 
 @dataclass(slots=True)
 class Run:
-    """One run. ``budget_paise`` is what it may spend beside what it sells for."""
+    """One run. ``budget_paise`` is what it may spend beside what it sells for.
+
+    ``is_tried``: the book may have the orders of this round and attempt; ``is_placed``: it has.
+    """
 
     id: UUID
     investment_id: UUID
@@ -129,6 +141,12 @@ class Run:
     created_at: datetime
     looked_at: datetime
     ended_at: datetime | None
+    is_tried: bool = False
+    cancel_asked_at: datetime | None = None
+
+    def go_on(self, round_number: int, attempt: int = 0) -> None:
+        """There are other orders to place now."""
+        self.round, self.attempt, self.is_tried, self.is_placed = round_number, attempt, False, False
 
     @property
     def key(self) -> str:
@@ -194,6 +212,8 @@ def save(session: Session, runs: Sequence[Run]) -> None:
             "unspent": [run.unspent_paise for run in runs],
             "looked": [run.looked_at for run in runs],
             "ended": [run.ended_at for run in runs],
+            "tried": [run.is_tried for run in runs],
+            "cancels": [run.cancel_asked_at for run in runs],
         },
     )
 
@@ -236,6 +256,11 @@ def list_to_advance(session: Session, limit: int) -> list[UUID]:
     return list(session.execute(_TO_ADVANCE, {"limit": limit}).scalars())
 
 
+def list_to_cancel(session: Session, before: datetime, limit: int) -> list[UUID]:
+    """Runs in the book whose users want them cancelled, left alone since ``before``."""
+    return list(session.execute(_TO_CANCEL, {"before": before, "limit": limit}).scalars())
+
+
 def add_legs(session: Session, planned: Sequence[tuple[Run, Leg]]) -> None:
     """Legs of many runs."""
     session.execute(
@@ -248,6 +273,7 @@ def add_legs(session: Session, planned: Sequence[tuple[Run, Leg]]) -> None:
             "users": [run.user_id for run, _ in planned],
             "sides": [leg.side for _, leg in planned],
             "quantities": [leg.quantity for _, leg in planned],
+            "limits": [leg.limit_paise for _, leg in planned],
         },
     )
 
@@ -260,6 +286,11 @@ def drop_unplaced(session: Session, run: Run) -> None:
 def reject_unplaced(session: Session, run: Run, reason: str) -> None:
     """The book refused the legs of the run's round."""
     session.execute(_REJECT_LEGS, {"run": run.id, "round": run.round, "reason": reason})
+
+
+def cancel_unplaced(session: Session, run: Run) -> None:
+    """The legs of the run's round will not be placed."""
+    session.execute(_CANCEL_LEGS, {"run": run.id, "round": run.round})
 
 
 def find_before(session: Session, run: Run) -> Run | None:
@@ -285,6 +316,7 @@ def list_legs(session: Session, run_ids: Iterable[UUID]) -> dict[UUID, list[Leg]
                 row.filled_quantity,
                 row.filled_paise,
                 row.charges_paise,
+                row.limit_paise,
             )
         )
     return found

@@ -1,5 +1,6 @@
 """What a run would do now: planned as the run itself would be, and nothing written."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from fractions import Fraction
 from uuid import UUID
@@ -13,17 +14,27 @@ from smallcase_service.store.investments import Investment
 from smallcase_service.usecases.composing import get_smallcase
 from smallcase_service.usecases.context import Context
 from smallcase_service.usecases.pricing import Board, read_board
-from smallcase_service.usecases.starting import plan_exiting, plan_investing, plan_rebalancing, plan_repairing
+from smallcase_service.usecases.starting import (
+    plan_exiting,
+    plan_investing,
+    plan_rebalancing,
+    plan_repairing,
+    plan_top_up,
+)
 
 
 @dataclass(frozen=True, slots=True)
 class Preview:
-    """Orders of a run that was not started, the prices they were planned on, and the cash they may use."""
+    """Orders of a run that was not started, the prices they were planned on, and the cash they may use.
+
+    ``top_up``: what it should buy afterwards with what these leave.
+    """
 
     version: int
     legs: list[Leg]
     board: Board
     budget_paise: int
+    top_up: Sequence[Leg] = ()
 
 
 def preview_investing(session: Session, ctx: Context, user_id: UUID, smallcase_id: UUID, amount_paise: int) -> Preview:
@@ -32,7 +43,8 @@ def preview_investing(session: Session, ctx: Context, user_id: UUID, smallcase_i
     basket, held = _basket(session, user_id, smallcase_id)
     version = basket.version if basket is not None and held else smallcase.version
     legs, board = plan_investing(session, ctx, smallcase_id, version, held, amount_paise)
-    return Preview(version, legs, board, amount_paise)
+    top_up = plan_top_up(session, ctx, smallcase_id, version, held, legs, amount_paise, board)
+    return Preview(version, legs, board, amount_paise, top_up)
 
 
 def preview_exiting(session: Session, user_id: UUID, smallcase_id: UUID, fraction: Fraction) -> Preview:

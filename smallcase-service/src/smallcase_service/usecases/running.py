@@ -10,31 +10,17 @@ from dataclasses import dataclass
 from datetime import timedelta
 from uuid import UUID
 
-import numpy as np
 from sqlalchemy.orm import Session
 
 from saras_common.errors import SarasError, Unavailable
 from saras_common.events import BasketRunChanged
 from smallcase_service.book import Placed, Placement, Wanted
-from smallcase_service.domain.planning import plan_buys
-from smallcase_service.domain.pricing import ORDER_SLACK_PAISE
-from smallcase_service.domain.refusals import PriceUnknown, Refused
-from smallcase_service.domain.runs import (
-    MAX_BUY_ROUNDS,
-    SELL_ROUND,
-    Kind,
-    Leg,
-    Money,
-    State,
-    ending,
-    moved,
-    unfilled,
-)
+from smallcase_service.domain.refusals import Refused
+from smallcase_service.domain.runs import SELL_ROUND, Kind, Leg, Money, State, ending, moved, was_cut_short
 from smallcase_service.store import investments, runs, smallcases
 from smallcase_service.store.runs import Run
+from smallcase_service.usecases.buying import next_buys, next_repair
 from smallcase_service.usecases.context import Context
-from smallcase_service.usecases.pricing import holdings_matrix, market_for, read_board
-from smallcase_service.usecases.starting import missing_buys
 
 AT_ONCE = 500
 """Runs worked on together."""
@@ -86,14 +72,18 @@ def _place(ctx: Context, run_ids: Sequence[UUID]) -> tuple[dict[UUID, Placed | S
         waiting = [run for run in runs.lock(session, run_ids) if not run.is_placed and not run.state.is_over]
         legs = runs.list_legs(session, [run.id for run in waiting])
         for run in waiting:
-            run.looked_at = ctx.clock.now()
+            run.looked_at, run.is_tried = ctx.clock.now(), True
         runs.save(session, waiting)
     placements = [
         Placement(
             run.user_id,
             run.investment_id,
             run.key,
-            [Wanted(leg.instrument, leg.side, leg.quantity) for leg in legs[run.id] if leg.round == run.round],
+            [
+                Wanted(leg.instrument, leg.side, leg.quantity, leg.limit_paise)
+                for leg in legs[run.id]
+                if leg.round == run.round
+            ],
         )
         for run in waiting
     ]
@@ -112,6 +102,7 @@ def _lacks_shares(run: Run, outcome: Placed | SarasError) -> bool:
         and outcome.code == "insufficient_holdings"
         and run.round == SELL_ROUND
         and run.attempt + 1 < MAX_ATTEMPTS
+        and run.cancel_asked_at is None
     )
 
 
@@ -176,7 +167,7 @@ def _sell_less(session: Session, run: Run, legs: Sequence[Leg], free: Mapping[st
         if leg.round == run.round and (quantity := min(leg.quantity, free.get(leg.instrument, 0))) > 0
     ]
     runs.add_legs(session, [(run, leg) for leg in less])
-    run.attempt += 1
+    run.go_on(run.round, run.attempt + 1)
     run.is_adjusted = True
     run.is_placed = not less
 
@@ -199,17 +190,18 @@ def advance_runs(ctx: Context, run_ids: Sequence[UUID]) -> list[UUID]:
         legs = runs.list_legs(session, [run.id for run in present])
         present = [run for run in present if all(leg.is_over for leg in _of_round(run, legs))]
         planned: list[tuple[Run, Leg]] = []
-        for group in _by_target([run for run in present if run.kind == Kind.REBALANCE]):
-            planned += _next_buys(ctx, session, group, legs)
-        for run in present:
+        wanted = [run for run in present if run.cancel_asked_at is None]
+        for group in _by_target([run for run in wanted if run.kind.is_topped_up]):
+            planned += next_buys(session, ctx, group, legs)
+        for run in wanted:
             if run.kind == Kind.REPAIR and run.round == SELL_ROUND:
-                planned += _next_repair(ctx, session, run, legs.get(run.id, []))
+                planned += next_repair(session, ctx, run, legs.get(run.id, []))
         going_on = {run.id for run, _ in planned}
         for run, leg in planned:
-            run.round, run.attempt, run.is_placed = leg.round, 0, False
+            run.go_on(leg.round)
         for run in present:
             if run.id not in going_on:
-                _finish(ctx, session, run, legs.get(run.id, []))
+                finish(ctx, session, run, legs.get(run.id, []))
         runs.add_legs(session, planned)
         runs.save(session, present)
         tell(ctx, session, [run for run in present if run.state.is_over])
@@ -227,67 +219,11 @@ def _by_target(group: Iterable[Run]) -> list[list[Run]]:
     return list(found.values())
 
 
-def _next_buys(
-    ctx: Context, session: Session, group: Sequence[Run], legs: Mapping[UUID, list[Leg]]
-) -> list[tuple[Run, Leg]]:
-    """Buys of rebalances to one target, from what the sells brought and earlier buys left."""
-    open_runs = [run for run in group if run.round < MAX_BUY_ROUNDS and not _fell_short(run, legs)]
-    if not open_runs:
-        return []
-    target = (group[0].smallcase_id, group[0].version)
-    weights = {one.instrument: one.weight for one in smallcases.list_constituents(session, [target])[target]}
-    names = list(weights)
-    board = read_board(session, names)
-    try:
-        market = market_for(ctx, names, weights, board)
-    except PriceUnknown:
-        return []
-    held = investments.list_holdings(session, [run.investment_id for run in open_runs])
-    shares = holdings_matrix([held.get(run.investment_id, {}) for run in open_runs], names)
-    money = [Money.of(legs.get(run.id, [])) for run in open_runs]
-    slack = ORDER_SLACK_PAISE * len(names)
-    budgets = np.array([max(one.received_paise - one.spent_paise - slack, 0) for one in money], dtype=np.int64)
-    sold = holdings_matrix(
-        [{leg.instrument: 1 for leg in legs.get(run.id, []) if leg.side == "SELL"} for run in open_runs], names
-    )
-    is_full = np.array([run.is_full or run.round > SELL_ROUND for run in open_runs])
-    planned: list[tuple[Run, Leg]] = []
-    for choice in (True, False):
-        rows = np.flatnonzero(is_full == choice)
-        buys, skipped = plan_buys(shares[rows], market, budgets[rows], sold[rows] > 0, is_full=choice)
-        for row, quantities, left_out in zip(rows, buys, skipped, strict=True):
-            run = open_runs[row]
-            run.is_adjusted |= bool(left_out.any())
-            planned += [
-                (run, Leg(run.round + 1, name, "BUY", int(quantity)))
-                for name, quantity in zip(names, quantities, strict=True)
-                if quantity
-            ]
-    return planned
-
-
-def _fell_short(run: Run, legs: Mapping[UUID, list[Leg]]) -> bool:
-    """Buys that did not fill are the user's to repair, not ours to chase."""
-    return run.round > SELL_ROUND and any(leg.missing for leg in _of_round(run, legs))
-
-
-def _next_repair(ctx: Context, session: Session, run: Run, legs: Sequence[Leg]) -> list[tuple[Run, Leg]]:
-    """After a repair's sells: the buys the run before it missed."""
-    before = runs.find_before(session, run)
-    if before is None:
-        return []
-    missing = unfilled(runs.list_legs(session, [before.id]).get(before.id, []))
-    board = read_board(session, missing)
-    budget = run.budget_paise + Money.of(list(legs)).received_paise
-    try:
-        buys = missing_buys(session, ctx, run, missing, budget, board)
-    except SarasError:
-        return []
-    return [(run, leg) for leg in buys]
-
-
-def _finish(ctx: Context, session: Session, run: Run, legs: list[Leg]) -> None:
+def finish(ctx: Context, session: Session, run: Run, legs: list[Leg]) -> None:
+    """End a run whose orders have ended and that has no others to place."""
     state, reason = ending(legs, was_adjusted=run.is_adjusted)
+    if run.cancel_asked_at is not None and was_cut_short(run.kind, legs):
+        state, reason = State.CANCELLED, "cancelled by its user; what had been filled stays"
     if run.kind == Kind.REBALANCE and state in {State.COMPLETED, State.COMPLETED_ADJUSTED}:
         investments.follow(session, run.investment_id, run.version, ctx.clock.now())
     _end(ctx, run, state, reason, Money.of(legs))

@@ -10,11 +10,12 @@ from sqlalchemy.orm import Session
 
 from saras_common.errors import NotFound
 from saras_common.money import round_half_up, rupees
-from smallcase_service.domain.planning import plan_rebalance
+from smallcase_service.domain.planning import plan_all_buys, plan_buys, plan_rebalance
 from smallcase_service.domain.pricing import ORDER_SLACK_PAISE
 from smallcase_service.domain.refusals import AmountTooSmall, NothingHeld, NothingToDo, RunInProgress
-from smallcase_service.domain.runs import SELL_ROUND, Kind, Leg, State, unfilled
+from smallcase_service.domain.runs import SELL_ROUND, TOP_UP_ROUND, Kind, Leg, State, unfilled
 from smallcase_service.domain.sizing import buys_for
+from smallcase_service.domain.weights import UNIT
 from smallcase_service.store import investments, runs, smallcases
 from smallcase_service.store.investments import Investment
 from smallcase_service.store.runs import Run
@@ -85,15 +86,37 @@ def plan_investing(
     market = market_for(ctx, names, weights, board)
     shares = holdings_matrix([held], names)
     budget = np.array([amount_paise - ORDER_SLACK_PAISE * len(names)], dtype=np.int64)
-    buys = buys_for(shares, market.prices, market.costs, market.weights, np.maximum(budget, 0))
+    nothing = shares < 0
+    buys, _ = plan_buys(shares, market, np.maximum(budget, 0), nothing, is_full=True)
     if not held and not buys.all():  # the first time everything is bought, if only one share
         base = np.array([least.quantities], dtype=np.int64)
-        rest = buys_for(base, market.prices, market.costs, market.weights, budget - base @ market.costs)
-        buys = base + rest
+        buys = base + plan_buys(base, market, budget - base @ market.costs, nothing, is_full=True)[0]
     legs = _legs(1, "BUY", names, buys[0])
     if not legs:
         raise AmountTooSmall("The amount does not buy one share the basket is short of")
     return legs, board
+
+
+def plan_top_up(
+    session: Session,
+    ctx: Context,
+    smallcase_id: UUID,
+    version: int,
+    held: Mapping[str, int],
+    legs: Sequence[Leg],
+    amount_paise: int,
+    board: Board,
+) -> list[Leg]:
+    """What the amount should buy later with what the band does not take, if ``legs`` are bought at last prices."""
+    weights = {one.instrument: one.weight for one in constituents_of(session, smallcase_id, version)}
+    names = list(weights)
+    market = market_for(ctx, names, weights, board)
+    bought = holdings_matrix([{leg.instrument: leg.quantity for leg in legs}], names)
+    values = bought @ market.prices
+    left = amount_paise - values + -values * market.buy_ppm // UNIT - ORDER_SLACK_PAISE * len(names)
+    shares = holdings_matrix([held], names) + bought
+    buys, _ = plan_all_buys(shares, market, np.maximum(left, 0), shares < 0)
+    return _legs(TOP_UP_ROUND, "BUY", names, buys[0])
 
 
 def start_exiting(session: Session, ctx: Context, user_id: UUID, smallcase_id: UUID, fraction: Fraction) -> Started:

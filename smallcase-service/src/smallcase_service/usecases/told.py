@@ -7,7 +7,7 @@ from sqlalchemy.orm import Session
 
 from saras_common.clock import trading_day
 from saras_common.events import OrderUpdated
-from smallcase_service.store import investments, runs
+from smallcase_service.store import checks, investments, runs
 from smallcase_service.store.investments import Move
 from smallcase_service.store.runs import Told, ToldLeg
 
@@ -28,7 +28,7 @@ def update_orders(session: Session, events: Sequence[OrderUpdated]) -> None:
         if event.basket_id is None and event.side == "SELL" and event.product == "CNC" and event.filled_quantity
     ]
     if sold:
-        investments.suspect(session, sold)
+        checks.suspect(session, sold)
 
 
 def _tell(session: Session, events: dict[UUID, OrderUpdated]) -> None:

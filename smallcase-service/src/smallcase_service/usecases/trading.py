@@ -9,7 +9,7 @@ from saras_common.errors import CallerError, SarasError
 from smallcase_service.book import Placed
 from smallcase_service.documents import run_answer
 from smallcase_service.store import keys
-from smallcase_service.usecases import once, running
+from smallcase_service.usecases import checking, once, running
 from smallcase_service.usecases.context import Context
 from smallcase_service.usecases.once import ACCEPTED, Answered, Key
 from smallcase_service.usecases.starting import Started
@@ -22,6 +22,7 @@ def trade(ctx: Context, user_id: UUID, key: Key | None, start: Start) -> Answere
 
     When the book cannot be reached the run is answered as it stands, QUEUED: it is placed as soon as the book is back.
     """
+    checking.check_user(ctx, user_id)
     try:
         with ctx.database.for_users(user_id) as session:
             kept = once.claim(ctx, session, key)

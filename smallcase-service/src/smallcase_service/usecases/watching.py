@@ -175,14 +175,3 @@ def _after(held: Mapping[str, int], legs: Sequence[Leg]) -> dict[str, int]:
     for leg in legs:
         after[leg.instrument] = after.get(leg.instrument, 0) + (leg.quantity if leg.side == "BUY" else -leg.quantity)
     return after
-
-
-def check_holdings(ctx: Context) -> int:
-    """Ask the book what users who sold on their own still hold, and take the rest out of their baskets."""
-    with ctx.database.for_service() as session:
-        suspects = investments.list_suspects(session, AT_ONCE)
-    for user_id in suspects:
-        held = ctx.book.held_shares(user_id)
-        with ctx.database.for_users(user_id) as session:
-            investments.trim(session, user_id, investments.clear_checks(session, user_id), held)
-    return len(suspects)
