@@ -8,6 +8,7 @@ without a client noticing: the new one says when it is ready, the old one gets S
 """
 
 import asyncio
+import contextlib
 import logging
 import os
 import signal
@@ -23,6 +24,7 @@ from typing import ClassVar
 import uvicorn
 from fastapi import FastAPI
 
+from saras_common.confidential import leave_no_core
 from saras_common.metrics import Metrics
 from saras_common.settings import ServiceSettings
 from saras_common.web import Worker
@@ -58,8 +60,11 @@ def serve(config: uvicorn.Config, settings: ServiceSettings) -> None:
     SIGTERM drains the connections, SIGINT closes idle ones at once; both let requests that came before them end. The
     process ends with `EXIT_FAILED` when it cannot start.
     """
+    leave_no_core()
     server = DrainingServer(config, ready_fd=settings.ready_fd)
-    server.run(None if settings.listen_fd is None else [socket.socket(fileno=settings.listen_fd)])
+    sockets = None if settings.listen_fd is None else [socket.socket(fileno=settings.listen_fd)]
+    with contextlib.suppress(KeyboardInterrupt):  # uvicorn raises its signals again, once it has ended in order
+        server.run(sockets)
     if not server.started:
         sys.exit(EXIT_FAILED)
 
@@ -110,6 +115,7 @@ def say_ready(ready_fd: int | None) -> None:
 
 def run_workers(settings: ServiceSettings, workers: Sequence[Worker], metrics: Metrics) -> int:
     """Run every worker until SIGTERM or SIGINT, or until one of them fails; the process's exit code."""
+    leave_no_core()
     stop = threading.Event()
     for number in (signal.SIGINT, signal.SIGTERM):
         signal.signal(number, lambda *_: stop.set())

@@ -146,7 +146,7 @@ def test_one_server_follows_another_without_a_request_lost():
         for connection in (kept, idle):
             connection.close()
         second.send_signal(signal.SIGINT)
-        second.wait(10)
+        assert second.wait(10) == 0
 
 
 def test_sigint_waits_for_no_idle_connection():
@@ -156,7 +156,7 @@ def test_sigint_waits_for_no_idle_connection():
         assert post(idle)[0] == b'"only"'
         server.send_signal(signal.SIGINT)
         assert idle.sock.recv(1) == b""  # closed at once, by the server
-        server.wait(10)
+        assert server.wait(10) == 0
         idle.close()
 
 

@@ -12,12 +12,13 @@ import threading
 import time
 
 GRACE_S = 5.0
+INTERRUPTED = 130
 
 
 def _end_with_parent() -> None:
     while os.read(0, 1024):
         pass
-    os.kill(os.getpid(), signal.SIGTERM)
+    os.kill(os.getpid(), signal.SIGINT)  # not SIGTERM, at which servers drain for whoever follows them
     time.sleep(GRACE_S)
     os._exit(1)
 
@@ -27,7 +28,10 @@ def main() -> None:
     signal.signal(signal.SIGINT, signal.default_int_handler)  # a shell's background jobs inherit that it is ignored
     threading.Thread(target=_end_with_parent, name="parent-watch", daemon=True).start()
     sys.argv = sys.argv[1:]
-    runpy.run_module(sys.argv[0], run_name="__main__", alter_sys=True)
+    try:
+        runpy.run_module(sys.argv[0], run_name="__main__", alter_sys=True)
+    except KeyboardInterrupt:  # asked to end before, or by a module that has ended in order and says why
+        sys.exit(INTERRUPTED)
 
 
 if __name__ == "__main__":

@@ -1,5 +1,6 @@
 """A whole platform as its own process, and a crowd that acts on it over HTTP alone."""
 
+import contextlib
 import time
 from collections import Counter
 from collections.abc import Mapping
@@ -201,13 +202,12 @@ class Journey:
             return False
 
 
-@pytest.fixture
-def journey(tmp_path: Path):
-    """``journey(environment)``: a fresh platform, ended with the test; its logs stay where pytest keeps its folders."""
+@contextlib.contextmanager
+def started_journeys(folder: Path):
     started: list[Journey] = []
 
     def start(**environment: str) -> Journey:
-        platform = PlatformProcess(tmp_path / f"home{len(started)}", {**ENVIRONMENT, **environment})
+        platform = PlatformProcess(folder / f"home{len(started)}", {**ENVIRONMENT, **environment})
         started.append(Journey(platform))
         platform.start()
         return started[-1]
@@ -219,20 +219,29 @@ def journey(tmp_path: Path):
         made.platform.stop()
 
 
-@pytest.fixture(
-    params=["postgres", *(pytest.param(name, marks=pytest.mark.services) for name in ("rabbitmq", "spread"))]
-)
+@pytest.fixture
+def journey(tmp_path: Path):
+    """``journey(environment)``: a fresh platform, ended with the test; its logs stay where pytest keeps its folders."""
+    with started_journeys(tmp_path) as start:
+        yield start
+
+
+@pytest.fixture(scope="module")
+def journeys(tmp_path_factory: pytest.TempPathFactory):
+    """The same, for platforms that the tests of a file share."""
+    with started_journeys(tmp_path_factory.mktemp("journeys")) as start:
+        yield start
+
+
+@pytest.fixture(params=["postgres", pytest.param("rabbitmq", marks=pytest.mark.services)])
 def bus_environment(request):
-    """Settings of each way to run: embedded bus, RabbitMQ with Redis, and every process apart on servers of its own."""
+    """Settings of each way to run in one process: on the embedded bus, and on RabbitMQ with Redis."""
     if request.param == "postgres":
         yield {}
         return
     for server in (PrivateRabbit, PrivateRedis):
         if reason := server.missing():
             pytest.skip(reason)
-    if request.param == "spread":
-        yield {"SARAS_LAYOUT": "spread"}
-        return
     rabbit, redis = PrivateRabbit(), PrivateRedis()
     try:
         yield {"BROKER_URL": rabbit.start(), "REDIS_URL": redis.start()}

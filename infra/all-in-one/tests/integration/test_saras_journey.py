@@ -1,15 +1,40 @@
-"""The journey of the platform's main job over HTTP alone, on both buses, with everything brokers do."""
+"""The journey of the platform's main job over HTTP alone, on both buses and spread out, with all that brokers do.
 
+The tests of the spread-out layout share one platform: it has two dozen processes to start.
+"""
+
+import itertools
+import os
 import random
+import signal
+import subprocess
+import sys
+import threading
+import time
 
+import psutil
 import pytest
 
+from saras.client import NotReachable
 from saras.demo.flow import rupees
 from saras.demo.market import list_quotes, paise
+from saras.fleet import SERVICES
+from saras.home import Home
+from saras.settings import child_environment
+from saras.spread.roll import read_roll, state_of
+from saras_common.testing import PrivateRabbit, PrivateRedis
 
 pytestmark = [pytest.mark.slow, pytest.mark.timeout(240)]
 
 A, B, C, D = "NSE:INFY", "NSE:TCS", "NSE:RELIANCE", "NSE:HDFCBANK"
+SERVERS = ("redis", "rabbitmq", "postgresql")
+KILLED = (
+    *("api-gateway.api", "user-service.api", "portfolio-service.api", "portfolio-service.consume"),
+    *("trade-executor.worker", "trade-executor.relay", "redis"),
+)
+"""One of each sort; `make prove only=processes` kills them all, often."""
+
+RESTARTED = ("api-gateway", "portfolio-service")
 OTHERS = ("NSE:ITC", "NSE:SBIN", "NSE:WIPRO", "NSE:BEL", "NSE:ONGC", "NSE:NTPC")
 
 
@@ -41,7 +66,11 @@ def cancel_half_way(world, block, price):
 
 
 def test_fifty_users_five_hundred_orders(journey, bus_environment):
-    world, dice = journey(**bus_environment), random.Random(5)
+    fifty_users_five_hundred_orders(journey(**bus_environment))
+
+
+def fifty_users_five_hundred_orders(world):
+    dice = random.Random(5)
     world.enrol(50)
     users, last = world.users, prices_of(world, A, C)
     far = paise(last[C]) * 8 // 100 * 10
@@ -143,3 +172,155 @@ def test_each_fault_at_the_order_route_once(journey):
     assert len(lost) == 2 * len(world.users)
     assert sorted(set(world.statuses().values())) == ["FILLED", "REJECTED"]
     world.assert_books()
+
+
+# --- spread out
+
+
+@pytest.fixture(scope="module")
+def spread(journeys):
+    """One platform of many processes for every test below, in their order."""
+    for server in (PrivateRabbit, PrivateRedis):
+        if reason := server.missing():
+            pytest.skip(reason)
+    world = journeys(SARAS_LAYOUT="spread")
+    yield world
+    family = psutil.Process(world.platform.process.pid).children(recursive=True)
+    assert world.platform.stop(timeout_s=90) == 0
+    assert psutil.wait_procs(family, 10)[1] == []  # it leaves nobody behind
+
+
+@pytest.mark.services
+def test_spread_out_the_journey_is_the_same(spread):
+    fifty_users_five_hundred_orders(spread)
+    wanted = {f"{service.name}.{process}" for service in SERVICES for process in service.processes}
+    assert {entry.name for entry in read_roll(Home(spread.platform.home).roll)} == wanted | set(SERVERS)
+
+
+class Load(threading.Thread):
+    """One user who orders all the time. ``patient``: asked again under the same key until answered; else asked once."""
+
+    def __init__(self, world, user, *, patient):
+        super().__init__(daemon=True)
+        self.world, self.user, self.patient = world, user, patient
+        self.leave, self.answered, self.unanswered = threading.Event(), [], []
+
+    def run(self):
+        for number in itertools.count():
+            if self.leave.wait(0.05):
+                return
+            while not self.place(number) and self.patient:
+                time.sleep(0.2)
+
+    def place(self, number):
+        body = {"instrument": OTHERS[number % len(OTHERS)], "quantity": 1, "order_type": "MARKET"}
+        key = f"load-{self.user.email}-{number}" if self.patient else None
+        try:
+            answer = self.user.api.call("POST", "/buy", body, key=key)
+        except NotReachable as error:
+            self.unanswered.append(str(error))
+            return False
+        if answer.status == 202:
+            self.answered.append(answer.body["id"])
+            self.world.orders[answer.body["id"]] = self.user
+        else:
+            self.unanswered.append(answer.describe())
+        return answer.status == 202
+
+
+@pytest.fixture
+def load(spread):
+    """``load(patient=…)``: users who order until the test ends them."""
+    started = []
+
+    def start(*, patient):
+        started.extend(Load(spread, user, patient=patient) for user in spread.users[:3])
+        for each in started:
+            each.start()
+        return started
+
+    yield start
+    for each in started:
+        each.leave.set()
+        each.join()
+
+
+def end_and_compare(world, loads):
+    """What was promised is in the book, once, and ends; the books balance."""
+    for each in loads:
+        each.leave.set()
+        each.join()
+    world.close_window()
+    world.until(world.ended, "every order has ended", 90)
+    assert set(world.statuses()) == set(world.orders)  # nothing lost; what was asked twice was placed once
+    assert all(each.answered for each in loads)
+    world.assert_books()
+
+
+def processes(world, names):
+    return {entry.name: entry for entry in read_roll(Home(world.platform.home).roll) if entry.name in names}
+
+
+@pytest.mark.services
+def test_what_is_killed_comes_back_and_nothing_is_lost(spread, load):
+    loads = load(patient=True)
+    before = processes(spread, KILLED)
+    assert set(before) == set(KILLED)
+    for entry in before.values():
+        os.kill(entry.pid, signal.SIGKILL)
+
+    def back():
+        now = processes(spread, KILLED).values()
+        return all(each.pid not in {None, before[each.name].pid} and state_of(each) == "up" for each in now)
+
+    deadline = time.monotonic() + 120
+    while not back():
+        assert time.monotonic() < deadline, processes(spread, KILLED)
+        time.sleep(0.2)
+    assert all(entry.restarts > before[entry.name].restarts for entry in processes(spread, KILLED).values())
+    counts = [len(each.answered) for each in loads]
+    while not all(len(each.answered) > count for each, count in zip(loads, counts, strict=True)):
+        assert time.monotonic() < deadline
+        time.sleep(0.05)
+    end_and_compare(spread, loads)
+
+
+@pytest.mark.services
+def test_a_restart_under_load_fails_no_request(spread, load):
+    loads = load(patient=False)
+    wanted = [f"{name}.{process}" for name in RESTARTED for process in services_processes(name)]
+    before = processes(spread, wanted)
+    environment = child_environment({"SARAS_HOME": str(spread.platform.home), "PYTHONDONTWRITEBYTECODE": ""})
+    done = subprocess.run(
+        [sys.executable, "-m", "saras", "restart", *RESTARTED],
+        env=environment,
+        capture_output=True,
+        text=True,
+        check=False,
+        timeout=170,
+    )
+    assert done.returncode == 0, done.stderr
+    assert [line.partition(" ")[0] for line in done.stdout.splitlines()][:-1] == wanted
+    assert [each.unanswered for each in loads] == [[], [], []]
+    end_and_compare(spread, loads)
+    after = processes(spread, wanted)
+    assert all(after[name].pid not in {None, before[name].pid} for name in wanted)
+    assert all(after[name].restarts == before[name].restarts for name in wanted)  # replaced, not fallen
+
+
+def services_processes(name):
+    return next(service.processes for service in SERVICES if service.name == name)
+
+
+@pytest.mark.services
+def test_a_restart_of_what_is_not_there_is_refused(spread):
+    done = subprocess.run(
+        [sys.executable, "-m", "saras", "restart", "postbox-service"],
+        env=child_environment({"SARAS_HOME": str(spread.platform.home)}),
+        capture_output=True,
+        text=True,
+        check=False,
+        timeout=60,
+    )
+    assert done.returncode == 1
+    assert "portfolio-service" in done.stderr
