@@ -58,6 +58,9 @@ def page(path: Path) -> str:
 
 
 HEADLINES = {
+    "processes": ("kills", "orders promised to customers", "times the books were compared"),
+    "rolling": ("requests", "failed requests", "processes replaced"),
+    "allinone": ("kills", "orders promised to customers", "times the books were compared"),
     "simulation": ("schedules", "orders", "crashes"),
     "planted": ("bugs planted", "bugs found"),
     "money": ("allocations", "partly filled blocks for fairness"),
