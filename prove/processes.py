@@ -92,7 +92,7 @@ class Round:
             time.sleep(BEAT_S)
 
     def _answers(self, before: Entry) -> bool:
-        if before.port == 0:  # a server: the roll has its next process once it takes connections
+        if before.port == 0:  # a server speaks no HTTP: the order that has to go through shows that it works
             now = self.entry(before.name)
             return now is not None and now.pid not in {None, before.pid} and now.restarts > before.restarts
         return answers(before.port, "/health/ready" if before.name.endswith(".api") else "/health/live")
