@@ -3,12 +3,16 @@
 What a handler raises decides: `Unavailable` (a database or a peer is down) holds the queue until it is over;
 anything else is tried again, first message by message, then event by event, and an event that keeps failing is parked
 with its reason while its neighbours go on.
+
+Consumers of one process share one interpreter. Those that can be late let the others go first in a burst, and take
+a stream in few large deliveries, for a delivery costs more than the events in it.
 """
 
 import logging
 import threading
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from uuid import UUID
 
 from sqlalchemy.orm import Session
@@ -29,6 +33,47 @@ Handler = Callable[[Session, list[Event]], None]
 ATTEMPTS = 3
 PAUSE_S = 0.05
 
+BURST_BYTES = 30_000
+"""A delivery of so much is a burst: one or two hundred orders."""
+
+BURST_LASTS_S = 0.5
+"""Without another large delivery for so long, a burst is over."""
+
+LOOK_S = 0.02
+"""How soon who waits sees that a burst is over."""
+
+
+class Burst:
+    """Whether what must be quick is working through a large heap."""
+
+    def __init__(self) -> None:
+        self._lock = threading.Lock()
+        self._working = 0
+        self._ended_at = float("-inf")
+
+    @contextmanager
+    def carrying(self) -> Iterator[None]:
+        """While a large delivery is applied."""
+        with self._lock:
+            self._working += 1
+        try:
+            yield
+        finally:
+            with self._lock:
+                self._working -= 1
+                self._ended_at = time.monotonic()
+
+    def wait(self, stop: threading.Event, most_s: float) -> None:
+        """Return when it is over, after ``most_s``, or when told to stop."""
+        until = time.monotonic() + most_s
+        while (self._working or time.monotonic() < self._ended_at + BURST_LASTS_S) and time.monotonic() < until:
+            if stop.wait(LOOK_S):
+                return
+
+
+process_burst = Burst()
+"""Of this process: its threads share one interpreter."""
+
 
 class Consumer:
     """Feeds one queue to one handler."""
@@ -40,10 +85,20 @@ class Consumer:
         database: Database,
         handle: Handler,
         *,
+        source: str = "",
         batch: int = 64,
+        patience_s: float = 0.0,
+        linger_s: float = 0.0,
         metrics: Metrics | None = None,
         traces: Traces = NO_TRACES,
+        burst: Burst = process_burst,
     ) -> None:
+        """``source`` is the queue read from, if not ``queue`` itself but a partition of it.
+
+        Patience is how long a delivery may wait for a burst of those who have none.
+
+        Lingering is how far apart deliveries begin at least, so that what comes meanwhile travels in one.
+        """
         self.applied = 0
         """Events applied since start."""
         self.repeated = 0
@@ -52,10 +107,15 @@ class Consumer:
         """Events given up on since start."""
         self.inbox = Inbox(database.schema, queue)
         self._bus = bus
-        self._queue = queue
+        self._queue = source or queue
         self._database = database
         self._handle = handle
         self._batch = batch
+        self._patience_s = patience_s
+        self._linger_s = linger_s
+        self._burst = burst
+        self._stop = threading.Event()
+        self._begun_at = float("-inf")
         self._traces = traces
         metrics = metrics or Metrics()
         self._events = metrics.counter(
@@ -65,13 +125,14 @@ class Consumer:
             self._count(outcome, 0)  # a series that begins above zero hides its first increase
         self._seconds = metrics.histogram(
             "saras_consumer_delivery_seconds", "Time to apply a delivery", ("queue",)
-        ).labels(queue)
-        metrics.gauge("saras_queue_messages", "Messages that wait in a queue", ("queue",)).labels(queue).set_function(
-            unless_down(lambda: bus.depth(queue))
-        )
+        ).labels(self._queue)
+        metrics.gauge("saras_queue_messages", "Messages that wait in a queue", ("queue",)).labels(
+            self._queue
+        ).set_function(unless_down(lambda: bus.depth(self._queue)))
 
     def run(self, stop: threading.Event) -> None:
         """Consume until ``stop``."""
+        self._stop = stop
         self._bus.consume(self._queue, self.deliver, stop, batch=self._batch)
 
     def deliver(self, messages: Sequence[Message]) -> None:
@@ -79,8 +140,20 @@ class Consumer:
 
         Raises what the bus should count against a message: a body that is not what its kind says.
         """
+        if self._patience_s:
+            self._let_others_go()
+        elif sum(len(message.body) for message in messages) >= BURST_BYTES:
+            with self._burst.carrying(), self._seconds.time():
+                self._deliver(messages)
+            return
         with self._seconds.time():
             self._deliver(messages)
+
+    def _let_others_go(self) -> None:
+        """Wait with what was taken; what comes meanwhile is taken next, all together."""
+        self._stop.wait(max(0.0, self._begun_at + self._linger_s - time.monotonic()))
+        self._burst.wait(self._stop, self._patience_s)
+        self._begun_at = time.monotonic()
 
     def _deliver(self, messages: Sequence[Message]) -> None:
         groups = [list(unpack(message)) for message in messages]

@@ -31,7 +31,7 @@ from sqlalchemy import func as sql_func
 from sqlalchemy.orm import Session
 
 from saras_common.bus.protocol import Bus
-from saras_common.db import Database, driver, translated
+from saras_common.db import Database, connect, driver, translated
 from saras_common.errors import Unavailable
 from saras_common.events import MAX_EVENTS_A_MESSAGE, Event, Message, pack
 from saras_common.ids import new_id
@@ -50,8 +50,11 @@ LINGER_S = 0.05
 """After a small batch the relay waits this long, so that a stream of single events travels in few packets."""
 
 LONGEST_LINGER_S = 0.5
-STREAM_EVENTS = 32
-"""A batch of so many is a stream: the wait doubles while it lasts, for every step behind costs by the packet."""
+STREAM_ROWS = 32
+"""A batch of so many is a stream: the wait doubles while it lasts, for every step behind costs by the packet.
+
+Events that were written together are one row, and in one packet already.
+"""
 
 
 class Operations(Protocol):
@@ -137,7 +140,7 @@ class Relay:
         schema: str,
         *,
         batch: int = 2000,
-        poll_s: float = 0.5,
+        poll_s: float = 2.0,
         keep_published_s: int = 3600,
         metrics: Metrics | None = None,
     ) -> None:
@@ -179,7 +182,7 @@ class Relay:
         try:
             while not stop.is_set():
                 try:
-                    moved = self.drain_once()
+                    rows, moved = self._drain()
                     failures = 0
                     if time.monotonic() > prune_at:
                         self.prune()
@@ -187,7 +190,7 @@ class Relay:
                     if not moved:
                         waiter.wait(stop)
                     elif moved < MAX_EVENTS_A_MESSAGE:
-                        linger_s = LINGER_S if moved < STREAM_EVENTS else min(2 * linger_s, LONGEST_LINGER_S)
+                        linger_s = LINGER_S if rows < STREAM_ROWS else min(2 * linger_s, LONGEST_LINGER_S)
                         stop.wait(linger_s)
                 except Unavailable as error:
                     failures += 1
@@ -198,23 +201,27 @@ class Relay:
 
     def drain_once(self) -> int:
         """Publish one batch of rows; the number of events moved, 0 when there was nothing or another relay is at it."""
+        return self._drain()[1]
+
+    def _drain(self) -> tuple[int, int]:
+        """`drain_once`: rows, and events in them."""
         with self._database.pipelined_for_service() as session:
             connection = driver(session)
             # the lock in a statement of its own: what the previous holder marked is then seen as marked
             lock = connection.execute(_TURN, [f"outbox {self._schema}"])
             found = connection.execute(self._select, [self._batch], binary=True)
             if lock.fetchone() != (True,):
-                return 0
+                return 0, 0
             rows = found.fetchall()
             if not rows:
-                return 0
+                return 0, 0
             messages = [Message(*row[1:]) for row in rows]
             self._bus.publish(_joined(messages))
             connection.execute(self._mark, [[row[0] for row in rows]])
         moved = sum(message.count for message in messages)
         self.published += moved
         self._moved.inc(moved)
-        return moved
+        return len(rows), moved
 
     def prune(self) -> int:
         """Forget rows published long ago, some at a time; how many."""
@@ -282,7 +289,7 @@ class _Waiter:
         try:
             with translated():
                 if self._connection is None:
-                    self._connection = psycopg.connect(self._url, autocommit=True, connect_timeout=3)
+                    self._connection = connect(self._url)
                     self._connection.execute(f"LISTEN {self._channel}")
                     return  # what was committed before we listened is found by one more look
                 deadline = time.monotonic() + self._poll_s

@@ -8,7 +8,7 @@ import pytest
 from sqlalchemy import text
 
 from saras_common.bus import BusUnavailable
-from saras_common.consumer import Consumer
+from saras_common.consumer import BURST_BYTES, Burst, Consumer
 from saras_common.errors import Unavailable
 from saras_common.events import (
     CancelRequested,
@@ -304,6 +304,46 @@ def test_every_event_is_applied_once_whatever_the_bus_repeats(database):
     assert consumer.applied == 5
     assert consumer.repeated == 6
     assert len(applied(database)) == 5
+
+
+def test_who_can_be_late_lets_a_burst_of_the_others_go_first(database):
+    burst, order, inside, go_on = Burst(), [], threading.Event(), threading.Event()
+
+    def quick(_session, events):
+        inside.set()
+        assert go_on.wait(10)
+        order.append(("quick", len(events)))
+
+    heap = deliveries(cancels(BURST_BYTES // 100))
+    first = Consumer(None, "first", database, quick, burst=burst)
+    late = Consumer(
+        None, "late", database, lambda _session, events: order.append(("late", len(events))), patience_s=30, burst=burst
+    )
+    threads = [
+        threading.Thread(target=first.deliver, args=(heap,)),
+        threading.Thread(target=late.deliver, args=(heap,)),
+    ]
+    threads[0].start()
+    assert inside.wait(10)
+    threads[1].start()
+    go_on.set()
+    for thread in threads:
+        thread.join(20)
+    assert [name for name, _ in order] == ["quick", "late"]
+    assert late.applied == first.applied == BURST_BYTES // 100
+
+
+def test_patience_ends_and_a_small_delivery_is_no_burst(database):
+    burst = Burst()
+    impatient = Consumer(None, "late", database, Book(), patience_s=0.01, burst=burst)
+    with burst.carrying():
+        impatient.deliver(deliveries(cancels(1)))
+    assert impatient.applied == 1
+    seen = []
+    Consumer(None, "small", database, lambda _session, _events: seen.append(burst._working), burst=burst).deliver(
+        deliveries(cancels(1))
+    )
+    assert seen == [0]
 
 
 def test_a_poison_event_is_parked_and_its_neighbours_are_applied(database):
