@@ -1,5 +1,6 @@
 """The same news twice, shuffled, cut off and after a restart: the same book."""
 
+import random
 import threading
 import time
 from uuid import UUID
@@ -9,6 +10,7 @@ import pytest
 from portfolio_service.app import workers
 from portfolio_service.consumer import book_handler
 from portfolio_service.telemetry import BookMetrics
+from portfolio_service.usecases import postings
 from saras_common.bus import PostgresBus
 from saras_common.consumer import Consumer
 from saras_common.events import (
@@ -115,6 +117,55 @@ def test_in_order_and_shuffled_agree_to_the_paisa(book, dice):
             )
         )  # fmt: skip
     assert results[0] == results[1]
+
+
+def same_story(book, dice):
+    """A holder who buys and sells on one shelf: news that meets the same order, position and lots again and again."""
+    user = book.holder(INFY, 9, rupees=90_000)
+    orders = [book.buy(user, INFY, 5), book.buy(user, INFY, 4), book.sell(user, INFY, 6), book.sell(user, INFY, 3)]
+    left = {order.id: order.quantity for order in orders}
+    news = [OrderProgressed(at=book.clock.now(), order_ids=[UUID(order.id) for order in orders], status="WORKING")]
+    while any(left.values()):
+        order = dice.choice([order for order in orders if left[order.id]])
+        quantity = dice.randint(1, left[order.id])
+        left[order.id] -= quantity
+        news.append(book.posting("fill", [(order, quantity, quantity * dice.randint(149_000, 151_000), CHARGES)]))
+        if left[order.id] and dice.random() < 0.3:  # an order that is full has ended
+            news.append(book.posting("bust", [(order, -1, -150_000, NO_CHARGES)]))
+            left[order.id] += 1
+    news += [book.posting("true_up", [(order, 0, dice.randint(-90, 90), NO_CHARGES)]) for order in orders]
+    return user, orders, news
+
+
+@pytest.mark.parametrize("seed", range(12))
+def test_parts_of_a_delivery_meet_what_the_part_before_left(book, seed, monkeypatch):
+    """Each event a part of one delivery, or each a transaction of its own: the same to the paisa, lots and all."""
+    results = []
+    for together in (False, True):
+        monkeypatch.setattr(postings, "MAX_PIECES", 1)
+        user, orders, news = same_story(book, random.Random(seed))
+        if together:
+            book.tell(*news)
+        else:
+            for event in news:
+                book.tell(event)
+        position = book.position(user)
+        lots = book.rows(
+            "SELECT quantity, remaining, cost_paise FROM lots WHERE user_id = :u ORDER BY order_id", u=user
+        )
+        stored = [book.stored(order) for order in orders]
+        results.append(
+            (
+                [(one.status, one.filled_quantity, one.filled_paise, one.charges, one.hold_paise) for one in stored],
+                [[note[1] for note in one.timeline] for one in stored],
+                position.quantity, position.reserved, position.cost_paise, position.realised_paise,
+                position.fifo_realised_paise, position.charges_paise, position.day_bought_paise,
+                [tuple(lot) for lot in lots],
+                [book.balance(user, account) for account in ("cash", "held")],
+            )
+        )  # fmt: skip
+    assert results[0] == results[1]
+    book.check()
 
 
 def test_a_posting_that_cannot_be_applied_is_parked_and_its_neighbours_are_applied(book, bus):

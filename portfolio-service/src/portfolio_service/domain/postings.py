@@ -81,6 +81,13 @@ class OpenBook:
         self.shortfall_paise = 0
         """What suspense had to pay for users."""
 
+    def settle(self) -> None:
+        """Everything here was written: its orders, positions and lots may go on into another book."""
+        for order in self.orders.values():
+            order.notes, order.changed = [], False
+        for position in self.positions.values():
+            position.lots, position.reserved_change, position.changed = [], 0, False
+
     # --- fills, true-ups, busts -----------------------------------------------------------------------------------
 
     def post(self, event: AllocationPosted) -> None:

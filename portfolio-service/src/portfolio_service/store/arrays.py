@@ -4,6 +4,7 @@ from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from typing import Any, LiteralString
 
+import psycopg
 from sqlalchemy.orm import Session
 
 from saras_common.db import driver
@@ -28,11 +29,16 @@ def rows_of(session: Session, statement: LiteralString, *parameters: object) -> 
     return driver(session).execute(statement, parameters).fetchall()
 
 
+def ask(session: Session, statement: LiteralString, *parameters: object) -> psycopg.Cursor[Any]:
+    """Execute ``statement``, its rows to be fetched later: where `streamed`, only then they are waited for."""
+    return driver(session).execute(statement, parameters)
+
+
 @contextmanager
 def streamed(session: Session) -> Iterator[None]:
     """Statements run inside do not wait for one another's answers: the server works while the next is written.
 
-    They must ask for no rows. What goes wrong with one of them is raised at the end.
+    Who fetches rows waits for everything sent so far. What goes wrong with a statement is raised there, or at the end.
     """
     with driver(session).pipeline():
         yield

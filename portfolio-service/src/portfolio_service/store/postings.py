@@ -1,24 +1,27 @@
 """Loading the part of the book a delivery touches, and writing back what changed: one statement a table."""
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Collection, Iterable, Sequence
+from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
+from uuid import UUID
 
 import orjson
 from sqlalchemy.orm import Session
 
 from portfolio_service.domain.book import Note, Order, Position, ShelfKey
-from portfolio_service.domain.orders import Status
+from portfolio_service.domain.orders import Status, follows
 from portfolio_service.domain.positions import Lot
-from portfolio_service.store.arrays import array, columns, few_array, rows_of, run, text_array
+from portfolio_service.store.arrays import array, ask, columns, few_array, rows_of, run, text_array
+from saras_common.charges import KINDS
 from saras_common.events import OrderProgressed
 
 _LOCK = "SELECT pg_advisory_xact_lock(hashtextextended('portfolio_service postings', 0))"
 
 _ORDERS = """
 SELECT o.user_id::text, o.portfolio_id::text, o.instrument, o.product, o.status,
-    o.id::text, o.account_id, o.side, o.quantity, o.status_reason, o.filled_quantity, o.filled_paise, o.charges,
-    o.hold_paise, o.hold_quantity,
+    o.id::text, o.account_id, o.side, o.quantity, o.status_reason, o.filled_quantity, o.filled_paise,
+    nullif(o.charges, '{0,0,0,0,0,0,0}'), o.hold_paise, o.hold_quantity,
     o.basket_id::text, o.batch_id::text, o.settled_block_id::text
 FROM orders o WHERE o.id = ANY(%s::uuid[])
 """
@@ -27,9 +30,9 @@ _POSITIONS = """
 SELECT p.user_id::text, p.portfolio_id::text, p.instrument, p.product, p.quantity, p.cost_paise, p.realised_paise,
     p.reserved, p.fifo_realised_paise, p.charges_paise, p.day, p.day_bought, p.day_bought_paise, p.day_sold,
     p.day_sold_paise
-FROM unnest(%s::uuid[], %s::uuid[], %s::text[], %s::text[]) AS k (user_id, portfolio_id, instrument, product)
-JOIN positions p ON (p.user_id, p.portfolio_id, p.instrument, p.product)
-    = (k.user_id, k.portfolio_id, k.instrument COLLATE "C", k.product COLLATE "C")
+FROM orders o JOIN positions p ON (p.user_id, p.portfolio_id, p.instrument, p.product)
+    = (o.user_id, o.portfolio_id, o.instrument COLLATE "C", o.product COLLATE "C")
+WHERE o.id = ANY(%s::uuid[])
 """
 
 _LOTS = """
@@ -41,9 +44,9 @@ FROM lots l WHERE l.order_id = ANY(%s::uuid[])
 _OPEN_LOTS = """
 SELECT l.order_id::text, l.user_id::text, l.portfolio_id::text, l.instrument, l.product, l.opened_at, l.quantity,
     l.remaining, l.cost_paise
-FROM unnest(%s::uuid[], %s::uuid[], %s::text[], %s::text[]) AS k (user_id, portfolio_id, instrument, product)
-JOIN lots l ON l.is_open AND (l.user_id, l.portfolio_id, l.instrument, l.product)
-    = (k.user_id, k.portfolio_id, k.instrument COLLATE "C", k.product COLLATE "C")
+FROM orders o JOIN lots l ON l.is_open AND (l.user_id, l.portfolio_id, l.instrument, l.product)
+    = (o.user_id, o.portfolio_id, o.instrument COLLATE "C", o.product COLLATE "C")
+WHERE o.id = ANY(%s::uuid[])
 """
 
 _SAVE_ORDERS = """
@@ -82,11 +85,15 @@ ON CONFLICT (order_id) DO UPDATE SET opened_at = excluded.opened_at, quantity = 
     remaining = excluded.remaining, cost_paise = excluded.cost_paise, is_open = excluded.is_open
 """
 
-_QUEUE_ORDERS = """
-UPDATE orders o SET status = 'QUEUED', status_reason = n.reason, batch_id = coalesce(n.batch_id, o.batch_id),
+_MOVE_ORDERS = """
+UPDATE orders o SET status = %s, status_reason = n.reason, batch_id = coalesce(n.batch_id, o.batch_id),
     timeline = o.timeline || n.notes::jsonb, updated_at = %s
 FROM unnest(%s::uuid[], %s::uuid[], %s::text[], %s::text[]) AS n (id, batch_id, reason, notes)
-WHERE o.id = n.id AND o.status = 'ACCEPTED'
+WHERE o.id = n.id AND o.status = ANY(%s)
+"""
+_TELLING = """
+RETURNING o.id::text, o.user_id::text, o.instrument, o.side, o.product, o.quantity, o.status, o.status_reason,
+    o.filled_quantity, o.filled_paise, 0, o.basket_id::text, o.batch_id::text
 """
 
 _STATUSES = {status.value: status for status in Status}
@@ -99,44 +106,78 @@ def lock_postings(session: Session) -> None:
     rows_of(session, _LOCK)
 
 
-def list_orders(session: Session, order_ids: Iterable[str]) -> dict[str, Order]:
-    """Orders by id; unknown ones are not there."""
-    orders = {}
-    for row in rows_of(session, _ORDERS, array(order_ids)):
-        order_id, account_id, side, quantity, *rest = row[5:]
-        orders[order_id] = Order(order_id, account_id, ShelfKey(*row[:4]), side, quantity, _STATUSES[row[4]], *rest)
-    return orders
+class Asked:
+    """What some orders are about, asked of the server; a pipelined session does not wait before `take`.
+
+    Lots are asked of the orders in ``filled``, and of ``closing`` those too that are open where they lie.
+    """
+
+    def __init__(
+        self, session: Session, order_ids: Collection[UUID], filled: Collection[UUID], closing: Collection[UUID]
+    ) -> None:
+        ids = _ids(order_ids)
+        self._orders = ask(session, _ORDERS, ids)
+        self._positions = ask(session, _POSITIONS, ids)
+        self._lots = [ask(session, _LOTS, _ids(filled))] if filled else []
+        if closing:
+            self._lots.append(ask(session, _OPEN_LOTS, _ids(closing)))
+
+    def take(self) -> "Taken":
+        """Wait for the rows."""
+        lots = [row for answer in self._lots for row in answer.fetchall()]
+        return Taken(self._orders.fetchall(), self._positions.fetchall(), lots)
+
+
+@dataclass(frozen=True, slots=True)
+class Taken:
+    """Rows as they came."""
+
+    order_rows: Sequence[Any]
+    position_rows: Sequence[Any]
+    lot_rows: Sequence[Any]
+
+    def orders(self) -> dict[str, Order]:
+        """By id; unknown ones are not there."""
+        orders = {}
+        for row in self.order_rows:
+            status, order_id, account_id, side, quantity, reason, filled, paise, charges, *rest = row[4:]
+            orders[order_id] = Order(
+                order_id, account_id, ShelfKey(*row[:4]), side, quantity, _STATUSES[status], reason, filled, paise,
+                charges or [0] * len(KINDS), *rest,
+            )  # fmt: skip
+        return orders
+
+    def positions(self) -> dict[ShelfKey, Position]:
+        """By shelf; a shelf never used is not there."""
+        return {ShelfKey(*row[:4]): Position(*row[4:]) for row in self.position_rows}
+
+    def lots(self) -> Lots:
+        """By the order that brought them in, with their shelf."""
+        return {row[0]: (ShelfKey(*row[1:5]), Lot(row[0], *row[5:])) for row in self.lot_rows}
 
 
 def queue_orders(session: Session, events: Sequence[OrderProgressed], now: datetime) -> int:
     """Note that orders wait in a window, without reading them first: it is the most news of all; how many moved."""
+    return run(session, _MOVE_ORDERS, *_moves(events, Status.QUEUED, now)) if events else 0
+
+
+def work_orders(session: Session, events: Sequence[OrderProgressed], now: datetime) -> Sequence[Any]:
+    """Note that orders are with the broker, in the same way; of each that moved the fields `OrderUpdated` tells.
+
+    Nothing of them was filled before, or charged.
+    """
+    return rows_of(session, _MOVE_ORDERS + _TELLING, *_moves(events, Status.WORKING, now)) if events else []
+
+
+def _moves(events: Sequence[OrderProgressed], wanted: Status, now: datetime) -> tuple[Any, ...]:
     rows: list[tuple[Any, ...]] = [
-        (order_id, event.batch_id, event.reason, _notes([Note(event.at, Status.QUEUED, event.reason)]))
+        (order_id, event.batch_id, event.reason, _notes([Note(event.at, wanted, event.reason)]))
         for event in events
         for order_id in event.order_ids
     ]
-    if not rows:
-        return 0
     ids, batches, reasons, notes = columns(rows)
-    return run(session, _QUEUE_ORDERS, now, array(ids), few_array(batches), text_array(reasons), text_array(notes))
-
-
-def list_positions(session: Session, shelves: Sequence[ShelfKey]) -> dict[ShelfKey, Position]:
-    """Positions by shelf; a shelf never used is not there."""
-    if not shelves:
-        return {}
-    found = {}
-    for row in rows_of(session, _POSITIONS, *_shelf_arrays(shelves)):
-        found[ShelfKey(*row[:4])] = Position(*row[4:])
-    return found
-
-
-def list_lots(session: Session, order_ids: Iterable[str], open_on: Sequence[ShelfKey]) -> Lots:
-    """The lots of these orders, and all that is open on these shelves."""
-    rows = list(rows_of(session, _LOTS, array(order_ids)))
-    if open_on:
-        rows += rows_of(session, _OPEN_LOTS, *_shelf_arrays(open_on))
-    return {row[0]: (ShelfKey(*row[1:5]), Lot(row[0], *row[5:])) for row in rows}
+    before = [status.value for status in Status if follows(status, wanted)]
+    return wanted.value, now, array(ids), few_array(batches), text_array(reasons), text_array(notes), before
 
 
 def save_orders(session: Session, orders: Sequence[Order], now: datetime) -> None:
@@ -232,14 +273,13 @@ def save_lots(session: Session, lots: Lots, changed: Iterable[str]) -> None:
         )
 
 
+def _ids(order_ids: Iterable[UUID]) -> str:
+    return "{" + ",".join([order_id.hex for order_id in order_ids]) + "}"
+
+
 def _timeline(order: Order) -> str | None:
     return _notes(order.notes) if order.notes else None
 
 
 def _notes(notes: Sequence[Note]) -> str:
     return orjson.dumps([tuple(note) for note in notes], option=orjson.OPT_UTC_Z).decode()
-
-
-def _shelf_arrays(shelves: Sequence[ShelfKey]) -> tuple[str, str, str, str]:
-    users, portfolios, instruments, products = columns(shelves)
-    return array(users), array(portfolios), text_array(instruments), few_array(products)
