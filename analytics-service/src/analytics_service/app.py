@@ -24,6 +24,11 @@ from saras_common.outbox import Outbox, Relay
 from saras_common.web import Worker, create_service_app
 
 CONSUMER_BATCH = 32
+PATIENCE_S = 10.0
+"""How far the trade store may fall behind a burst of the book."""
+LINGER_S = 0.5
+"""A stream of fills is taken in few deliveries."""
+
 Loop = Callable[[threading.Event], None]
 
 
@@ -99,7 +104,16 @@ def workers(
     handle = consumer.handler(
         clock, new_id, context.outbox, band_percent=context.rules.price_band_percent, count=service_metrics.count_trades
     )
-    consuming = Consumer(bus, settings.service, context.database, handle, batch=CONSUMER_BATCH, metrics=metrics)
+    consuming = Consumer(
+        bus,
+        settings.service,
+        context.database,
+        handle,
+        batch=CONSUMER_BATCH,
+        patience_s=PATIENCE_S,
+        linger_s=LINGER_S,
+        metrics=metrics,
+    )
     relay = Relay(context.database, bus, settings.schema_name, metrics=metrics)
     upkeep = partial(tasks.run_upkeep, context, consuming.inbox)
     loops: dict[str, Loop] = {"consumer": consuming.run, "relay": relay.run, "upkeep": upkeep}

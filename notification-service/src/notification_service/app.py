@@ -30,6 +30,12 @@ from saras_common.web import Worker, create_service_app
 
 Loop = Callable[[threading.Event], None]
 
+NEWS_PATIENCE_S, FEED_PATIENCE_S = 10.0, 2.0
+"""How far messages and streams may fall behind a burst of the book."""
+
+NEWS_LINGER_S = 0.5
+"""The parts of a message arrive within seconds and are folded once a delivery; prices tick several times a second."""
+
 
 def wire(settings: Settings, *, clock: Clock, new_id: NewId = new_id) -> Context:
     """The tools every use case works with. Nothing connects yet."""
@@ -142,12 +148,12 @@ def workers(
     context = wire(settings, clock=clock, new_id=new_id)
     bus = connect_bus(settings.broker_url.get_secret_value())
 
-    def consuming(queue: str, handle: consumer.Handler) -> Consumer:
-        return Consumer(bus, queue, context.database, handle, metrics=metrics)
+    def consuming(queue: str, handle: consumer.Handler, patience_s: float, linger_s: float = 0.0) -> Consumer:
+        return Consumer(bus, queue, context.database, handle, patience_s=patience_s, linger_s=linger_s, metrics=metrics)
 
-    news = consuming("notification-service", consumer.news_handler(context))
-    market = consuming("notification-service.market", consumer.market_handler(context))
-    feed = consuming("notification-service.feed", consumer.feed_handler())
+    news = consuming("notification-service", consumer.news_handler(context), NEWS_PATIENCE_S, NEWS_LINGER_S)
+    market = consuming("notification-service.market", consumer.market_handler(context), NEWS_PATIENCE_S, NEWS_LINGER_S)
+    feed = consuming("notification-service.feed", consumer.feed_handler(), FEED_PATIENCE_S)
     inboxes = (news.inbox, market.inbox, feed.inbox)
     room = post_room(settings, clock, metrics)
     loops: dict[str, Loop] = {

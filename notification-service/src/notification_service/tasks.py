@@ -12,12 +12,15 @@ from notification_service.usecases.context import Context
 from notification_service.usecases.delivering import PostRoom, claim_due, deliver, queue_due, release
 from notification_service.usecases.digests import gather_digests
 from notification_service.usecases.upkeep import hold_beat, prune
+from saras_common.consumer import process_burst
 from saras_common.errors import Unavailable
 from saras_common.inbox import Inbox
 
 _log = logging.getLogger(__name__)
 
 UPKEEP_EVERY_S = 60.0
+PATIENCE_S = 5.0
+"""How long each round of sending waits for a burst of the book."""
 ROOM = 1000
 """Deliveries handed to the task queue and not yet begun; the rest waits in the table."""
 QUEUED_FOR = timedelta(minutes=5)
@@ -31,6 +34,7 @@ def run_sending(context: Context, post_room: PostRoom, threads: int, poll_s: flo
     """Send what is due until ``stop``: the worker of an installation without a task queue."""
     with ThreadPoolExecutor(threads, thread_name_prefix="sending") as pool:
         while not stop.is_set():
+            process_burst.wait(stop, PATIENCE_S)
             try:
                 sent = send_due(context, post_room, pool, limit=4 * threads)
             except Unavailable as error:
