@@ -100,3 +100,33 @@ def test_a_listener_that_asks_is_told_of_the_silence(way):
     with pytest.raises(Exception, match="timeout"):
         connection.execute("SELECT 1")
     assert connection.closed
+
+
+IDLE = """
+SELECT count(*) FROM pg_stat_activity WHERE state = 'idle in transaction' AND datname = current_database()
+"""
+
+
+def wait_until_none_is_idle(url):
+    deadline = time.monotonic() + BOUND_S
+    with connect(url) as other:
+        assert other.execute(IDLE).fetchone() == (1,)
+        while other.execute(IDLE).fetchone() != (0,):
+            assert time.monotonic() < deadline
+            time.sleep(0.05)
+
+
+def test_who_was_cut_off_within_a_transaction_keeps_no_lock(way):
+    database = Database(way[1], schema=SCHEMA, pool_size=1, idle_in_transaction_s=0.5)
+
+    def write_on_a_lost_way():
+        with database.for_service() as session:
+            way[0].hang()  # the server will never hear of this session again
+            way[0].leave_half_open()
+            wait_until_none_is_idle(way[1])
+            way[0].bury()
+            session.execute(text("SELECT 1"))
+
+    with pytest.raises(Unavailable):
+        write_on_a_lost_way()
+    database.dispose()

@@ -36,16 +36,27 @@ from saras_common.web import Worker, create_service_app
 
 Loop = Callable[[threading.Event], None]
 
+ENTRY_STATEMENT_MS = 8_000
+"""An order that the database does not take by then is answered 503, and may be sent again with its key."""
+
+IDLE_IN_TRANSACTION_S = 10.0
+"""A connection that broke in the middle of a transaction keeps no balance locked for longer."""
+
 
 def wire(settings: Settings, *, clock: Clock, new_id: NewId = new_id) -> Context:
     """The tools every use case works with. Nothing connects yet."""
     database = Database(
-        settings.database_url.get_secret_value(), schema=settings.schema_name, pool_size=settings.pool_size
+        settings.database_url.get_secret_value(),
+        schema=settings.schema_name,
+        pool_size=settings.pool_size,
+        idle_in_transaction_s=IDLE_IN_TRANSACTION_S,
     )
     entry = Database(
         settings.database_url.get_secret_value(),
         schema=settings.schema_name,
         pool_size=settings.entry_flushers,
+        statement_timeout_ms=ENTRY_STATEMENT_MS,
+        idle_in_transaction_s=IDLE_IN_TRANSACTION_S,
         planner=FOR_GROWTH,
     )
     return Context(

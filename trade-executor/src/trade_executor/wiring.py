@@ -18,6 +18,10 @@ TOKEN_DIES_AT = time(6, 0, tzinfo=IST)
 """Kite ends every session at six in the morning."""
 
 
+LEAST_IDLE_S = 10.0
+"""A leader stopped within a transaction holds rows its successor needs; past this, or two leases, it loses them."""
+
+
 @dataclass(frozen=True, slots=True)
 class Wiring:
     """What each of them needs."""
@@ -49,7 +53,11 @@ class Wiring:
 def wire(settings: Settings, *, clock: Clock | None = None, new_id: NewId = new_id) -> Wiring:
     """Settings to tools."""
     sealer = Sealer(settings.token_key.get_secret_value())
-    database = Database(settings.database_url.get_secret_value(), schema=settings.schema_name)
+    database = Database(
+        settings.database_url.get_secret_value(),
+        schema=settings.schema_name,
+        idle_in_transaction_s=max(LEAST_IDLE_S, 2 * settings.lease_ttl_s),
+    )
     return Wiring(
         settings=settings,
         database=database,

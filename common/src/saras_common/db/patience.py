@@ -25,6 +25,10 @@ NOTICE_THE_DEAD = {
 """libpq's parameters: a machine that vanished is noticed in half a minute, also where nothing was asked."""
 
 
+SERVER_NOTICES_THE_DEAD = {"tcp_keepalives_idle": 10, "tcp_keepalives_interval": 5, "tcp_keepalives_count": 3}
+"""The server's settings for a session: a client that vanished loses its locks and its turn in half a minute."""
+
+
 class PatientConnection(psycopg.Connection[TupleRow]):
     """Closes itself when the server owes an answer for more than ``silence_s``; that is an `OperationalError`."""
 

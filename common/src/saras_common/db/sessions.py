@@ -14,7 +14,12 @@ from sqlalchemy.exc import DBAPIError, InterfaceError
 from sqlalchemy.exc import TimeoutError as PoolTimeout
 from sqlalchemy.orm import Session
 
-from saras_common.db.patience import CONNECT_TIMEOUT_S, NOTICE_THE_DEAD, PatientConnection
+from saras_common.db.patience import (
+    CONNECT_TIMEOUT_S,
+    NOTICE_THE_DEAD,
+    SERVER_NOTICES_THE_DEAD,
+    PatientConnection,
+)
 from saras_common.errors import Unavailable
 
 T = TypeVar("T")
@@ -27,7 +32,7 @@ POOL_TIMEOUT_S = 5.0
 SILENT_AFTER_S = 2.0
 """Longer than the server lets a statement run: who is silent past this hangs, and the connection is given up."""
 
-IDLE_IN_TRANSACTION_TIMEOUT_S = 60
+IDLE_IN_TRANSACTION_TIMEOUT_S = 60.0
 
 _SCOPE = "SELECT set_config('app.scope', %s, true), set_config('app.user_ids', %s, true)"
 
@@ -53,16 +58,21 @@ class Database:
         schema: str,
         pool_size: int = 8,
         statement_timeout_ms: int = 15_000,
+        idle_in_transaction_s: float = IDLE_IN_TRANSACTION_TIMEOUT_S,
         planner: Mapping[str, str] = _AS_IT_IS,
     ) -> None:
-        """``planner``: settings of PostgreSQL's planner for every session."""
+        """``planner``: settings of PostgreSQL's planner for every session.
+
+        ``idle_in_transaction_s``: a session that was stopped, or cut off, gives up its locks after so long.
+        """
         self.schema = schema
         self.url = url
         options = {
             "search_path": schema,
             "statement_timeout": statement_timeout_ms,
-            "idle_in_transaction_session_timeout": IDLE_IN_TRANSACTION_TIMEOUT_S * 1000,
+            "idle_in_transaction_session_timeout": round(idle_in_transaction_s * 1000),
             "timezone": "UTC",
+            **SERVER_NOTICES_THE_DEAD,
             **planner,
         }
         self.engine: Engine = create_engine(

@@ -17,11 +17,10 @@ from sqlalchemy import text
 from sqlalchemy.orm import Session
 
 from notification_service.domain.feed import FeedEntry
-from saras_common.db import driver, translated
+from saras_common.db import connect, driver, translated
 from saras_common.jsonio import dumps
 
 CHANNEL = "feed_notification_service"
-_CONNECT_TIMEOUT_S = 3
 _PRUNE_ROWS = 10_000
 
 _LOCK = text("SELECT pg_advisory_xact_lock(hashtextextended('notification_service feed', 0))")
@@ -140,6 +139,4 @@ class FeedBell:
             self._idle.pop().close()
 
     def _connect(self) -> psycopg.Connection:
-        return psycopg.connect(
-            self._url, autocommit=True, connect_timeout=_CONNECT_TIMEOUT_S, application_name="feed bell"
-        )
+        return connect(self._url, application_name="feed bell")

@@ -9,6 +9,7 @@ from collections.abc import Callable
 
 import psycopg
 
+from saras_common.db import connect
 from saras_common.errors import Unavailable
 from trade_executor.engine.leader import Leader
 from trade_executor.engine.leadership import Leadership
@@ -99,7 +100,7 @@ class LeaderLoop:
 
     def _listen(self) -> psycopg.Connection:
         if self._connection is None:
-            self._connection = psycopg.connect(self._url, autocommit=True, connect_timeout=3)
+            self._connection = connect(self._url)
             self._connection.execute(f"LISTEN {WAKE_CHANNEL}")
         return self._connection
 
