@@ -19,6 +19,7 @@ from typing import ClassVar
 from saras_common.postgres import free_port
 
 RABBIT_SERVER = Path("/usr/lib/rabbitmq/bin/rabbitmq-server")
+RABBIT_NODE = "saras@localhost"
 START_TIMEOUT_S = 60.0
 STOP_TIMEOUT_S = 20.0
 
@@ -105,6 +106,13 @@ class PrivateRabbit(PrivateServer):
         self._run(command, self._environment, self._answers)
         return self.url
 
+    def control(self, *command: str) -> str:
+        """What ``rabbitmqctl`` answers to a command for this node."""
+        arguments = [RABBIT_SERVER.with_name("rabbitmqctl"), "--node", RABBIT_NODE, *command]
+        return subprocess.run(  # noqa: S603 - the installed tool
+            arguments, env=self._environment, capture_output=True, check=True, text=True, timeout=START_TIMEOUT_S
+        ).stdout
+
     def _prepare(self, user: str, password: str) -> Mapping[str, str]:
         """A cookie, ports and folders of its own, so that neither another node nor epmd of the machine is touched."""
         write_secret(self.home / ".erlang.cookie", secrets.token_hex(16), mode=0o400)
@@ -116,7 +124,7 @@ class PrivateRabbit(PrivateServer):
             "PATH": os.environ.get("PATH", "/usr/bin:/bin"),
             "HOME": str(self.home),
             "LC_ALL": "C.UTF-8",
-            "RABBITMQ_NODENAME": "saras@localhost",
+            "RABBITMQ_NODENAME": RABBIT_NODE,
             "RABBITMQ_NODE_IP_ADDRESS": "127.0.0.1",
             "RABBITMQ_NODE_PORT": str(self.port),
             "RABBITMQ_DIST_PORT": str(free_port()),

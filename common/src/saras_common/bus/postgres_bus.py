@@ -24,13 +24,15 @@ from saras_common.bus.protocol import (
     Subscriptions,
     reason_of,
 )
+from saras_common.db import connect
+from saras_common.db.patience import SERVER_NOTICES_THE_DEAD
 from saras_common.errors import NotFound, Unavailable
 from saras_common.events import MAX_EVENTS_A_MESSAGE, SUBSCRIPTIONS, Message
 
 _log = logging.getLogger(__name__)
 
-CONNECT_TIMEOUT_S = 3
-STUCK_CONSUMER_TIMEOUT_S = 300
+STATEMENT_TIMEOUT_S = 15
+STUCK_CONSUMER_TIMEOUT_S = 60
 """A consumer that stopped dead inside a delivery loses it to another after this long."""
 
 POLL_S = 0.25
@@ -217,12 +219,16 @@ class PostgresBus:
                 raise BusUnavailable("The message bus is not available", retry_after_s=2) from error
 
     def _connect(self, *, consumer: bool = False) -> psycopg.Connection:
-        timeouts = f"-c statement_timeout=30s -c idle_in_transaction_session_timeout={STUCK_CONSUMER_TIMEOUT_S}s"
-        return psycopg.connect(
+        limits = {
+            "statement_timeout": f"{STATEMENT_TIMEOUT_S}s",
+            "idle_in_transaction_session_timeout": f"{STUCK_CONSUMER_TIMEOUT_S}s",
+            "client_min_messages": "error",
+            **SERVER_NOTICES_THE_DEAD,
+        }
+        return connect(
             self._url,
-            autocommit=True,
-            connect_timeout=CONNECT_TIMEOUT_S,
-            options=f"{timeouts} -c client_min_messages=error",
+            silence_s=STATEMENT_TIMEOUT_S + 2,
+            options=" ".join(f"-c {name}={value}" for name, value in limits.items()),
             application_name="bus consumer" if consumer else "bus",
         )
 
