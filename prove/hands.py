@@ -106,9 +106,7 @@ class Hands:
         if time.monotonic() < self.order_at:
             return
         self.order_at = time.monotonic() + ORDER_EVERY_S
-        fresh = self.platform.order(
-            self.rng.choice(NAMES[:8]), self.rng.randint(1, 40), self.rng.choice(("BUY", "SELL"))
-        )
+        fresh = self.platform.order(self.rng.choice(NAMES[:8]), self.rng.randint(1, 40))
         self.orders.append(fresh)
         self.platform.publish([fresh])
 
@@ -305,14 +303,15 @@ def judge(desk: Hands, outcome: Outcome) -> list[float]:
         if successor is not None and successor.holder != pause.held.holder and successor.at < pause.ended + LEASE_S:
             sent = [at for tag, at in accepted.items() if epochs[tag][0] >= successor.epoch and at >= successor.at]
             waits += [min(sent) - pause.began] if sent else []
-        late = [tag for tag in pause.tags if accepted.get(tag, 0.0) >= pause.ended]
+        old = [tag for tag in pause.tags if epochs[tag][0] == pause.held.epoch]  # others were begun anew by who leads
+        late = [tag for tag in old if accepted.get(tag, 0.0) >= pause.ended]
         if pause.ended - pause.began > LEASE_S:
             _judge_late(outcome, pause, late, epochs)
     return waits
 
 
 def _judge_late(outcome: Outcome, pause: Pause, late: list[str], epochs: dict[str, tuple[int, str]]) -> None:
-    """The lease was over when it woke up."""
+    """The lease was over when it woke up; ``late`` was sent after that, under it."""
     if pause.kind != AFTER_CHECK:
         outcome.counts["woke up after their lease, and sent nothing"] += not late
         outcome.violate(*(f"{tag} was sent by one who woke up {pause.kind} after its lease" for tag in late))

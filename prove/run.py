@@ -27,8 +27,10 @@ NAMES = (
     "hands",
     "money",
     "races",
+    "messages",
     "controls",
     "evidence",
+    "database",
 )
 """Campaigns, each a module with a `CAMPAIGN`."""
 
