@@ -1,7 +1,6 @@
 """The only wiring of this service."""
 
-import threading
-from collections.abc import AsyncIterator, Callable, Sequence
+from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from functools import partial
 
@@ -21,15 +20,13 @@ from saras_common.db import Database
 from saras_common.ids import NewId, new_id
 from saras_common.metrics import Metrics
 from saras_common.outbox import Outbox, Relay
-from saras_common.web import Worker, create_service_app
+from saras_common.web import Loop, Worker, create_service_app, workers_of
 
 CONSUMER_BATCH = 32
 PATIENCE_S = 10.0
 """How far the trade store may fall behind a burst of the book."""
 LINGER_S = 0.5
 """A stream of fills is taken in few deliveries."""
-
-Loop = Callable[[threading.Event], None]
 
 
 def wire(settings: Settings, *, clock: Clock, new_id: NewId = new_id, ask_book: Ask | None = None) -> Context:
@@ -117,34 +114,8 @@ def workers(
     relay = Relay(context.database, bus, settings.schema_name, metrics=metrics)
     upkeep = partial(tasks.run_upkeep, context, consuming.inbox)
     loops: dict[str, Loop] = {"consumer": consuming.run, "relay": relay.run, "upkeep": upkeep}
-    last = _Last(len(loops), (bus.close, context.database.dispose))
-    return [Worker(f"{settings.service}.{name}", last.after(run)) for name, run in loops.items()]
+    return workers_of(settings.service, loops, (bus.close, context.database.dispose))
 
 
 def _tokens(settings: Settings, clock: Clock) -> InternalTokens:
     return InternalTokens(settings.internal_token_key.get_secret_value().encode(), clock)
-
-
-class _Last:
-    """Closes what several loops share when the last of them has ended."""
-
-    def __init__(self, loops: int, closes: Sequence[Callable[[], None]]) -> None:
-        self._left = loops
-        self._closes = closes
-        self._lock = threading.Lock()
-
-    def after(self, run: Loop) -> Loop:
-        """``run``, counted."""
-
-        def counted(stop: threading.Event) -> None:
-            try:
-                run(stop)
-            finally:
-                with self._lock:
-                    self._left -= 1
-                    is_last = self._left == 0
-                if is_last:
-                    for close in self._closes:
-                        close()
-
-        return counted

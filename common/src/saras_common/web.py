@@ -5,9 +5,10 @@ import logging
 import re
 import threading
 import time
-from collections.abc import Callable, Coroutine, Mapping
+from collections.abc import Callable, Coroutine, Mapping, Sequence
 from contextlib import AbstractAsyncContextManager
 from dataclasses import dataclass
+from functools import partial
 from typing import Annotated, Any, ClassVar
 
 from fastapi import APIRouter, Depends, FastAPI, Header, Request, Response
@@ -35,12 +36,35 @@ _SANE_REQUEST_ID = re.compile(r"^[A-Za-z0-9._-]{1,64}$")
 _OPEN_PATHS = frozenset({"/health/live", "/health/ready", "/metrics"})
 
 
+Loop = Callable[[threading.Event], None]
+"""Blocks until the event is set."""
+
+
 @dataclass(frozen=True, slots=True)
 class Worker:
     """A loop beside the API: ``run`` blocks until ``stop`` is set. A thread, or a process of its own."""
 
     name: str
-    run: Callable[[threading.Event], None]
+    run: Loop
+
+
+def workers_of(service: str, loops: Mapping[str, Loop], closes: Sequence[Callable[[], None]]) -> list[Worker]:
+    """A service's loops, named after it. What they share is closed, in order, by the last of them to end."""
+    left, lock = len(loops), threading.Lock()
+
+    def counted(run: Loop, stop: threading.Event) -> None:
+        nonlocal left
+        try:
+            run(stop)
+        finally:
+            with lock:
+                left -= 1
+                is_last = left == 0
+            if is_last:
+                for close in closes:
+                    close()
+
+    return [Worker(f"{service}.{name}", partial(counted, run)) for name, run in loops.items()]
 
 
 class StrictRequest(Request):

@@ -1,7 +1,6 @@
 """The only wiring of this service."""
 
-import threading
-from collections.abc import AsyncIterator, Callable, Sequence
+from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from datetime import timedelta
 from functools import partial
@@ -26,11 +25,9 @@ from saras_common.consumer import Consumer
 from saras_common.db import Database
 from saras_common.ids import NewId, new_id
 from saras_common.metrics import Metrics
-from saras_common.web import Worker, create_service_app
+from saras_common.web import Loop, Worker, create_service_app, workers_of
 
-Loop = Callable[[threading.Event], None]
-
-NEWS_PATIENCE_S, FEED_PATIENCE_S = 10.0, 2.0
+NEWS_PATIENCE_S, FEED_PATIENCE_S = 10.0, 5.0
 """How far messages and streams may fall behind a burst of the book."""
 
 NEWS_LINGER_S = 0.5
@@ -164,30 +161,4 @@ def workers(
     }
     if publish is None:
         loops["sending"] = partial(tasks.run_sending, context, room, settings.send_threads, settings.poll_s)
-    last = _Last(len(loops), (bus.close, context.database.dispose))
-    return [Worker(f"notification-service.{name}", last.after(run)) for name, run in loops.items()]
-
-
-class _Last:
-    """Closes what several loops share when the last of them has ended."""
-
-    def __init__(self, loops: int, closes: Sequence[Callable[[], None]]) -> None:
-        self._left = loops
-        self._closes = closes
-        self._lock = threading.Lock()
-
-    def after(self, run: Loop) -> Loop:
-        """``run``, counted."""
-
-        def counted(stop: threading.Event) -> None:
-            try:
-                run(stop)
-            finally:
-                with self._lock:
-                    self._left -= 1
-                    is_last = self._left == 0
-                if is_last:
-                    for close in self._closes:
-                        close()
-
-        return counted
+    return workers_of("notification-service", loops, (bus.close, context.database.dispose))

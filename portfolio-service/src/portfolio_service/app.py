@@ -1,7 +1,6 @@
 """The only wiring of this service."""
 
-import threading
-from collections.abc import AsyncIterator, Callable, Sequence
+from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
 from datetime import timedelta
 from functools import partial
@@ -32,9 +31,7 @@ from saras_common.ids import NewId, new_id
 from saras_common.metrics import Metrics
 from saras_common.outbox import Relay
 from saras_common.tracing import connect_traces
-from saras_common.web import Worker, create_service_app
-
-Loop = Callable[[threading.Event], None]
+from saras_common.web import Loop, Worker, create_service_app, workers_of
 
 ENTRY_STATEMENT_MS = 8_000
 """An order that the database does not take by then is answered 503, and may be sent again with its key."""
@@ -197,30 +194,4 @@ def workers(
         "relay": relay.run,
         "upkeep": upkeep,
     }
-    last = _Last(len(loops), (bus.close, traces.close, context.database.dispose))
-    return [Worker(f"portfolio-service.{name}", last.after(run)) for name, run in loops.items()]
-
-
-class _Last:
-    """Closes what several loops share when the last of them has ended."""
-
-    def __init__(self, loops: int, closes: Sequence[Callable[[], None]]) -> None:
-        self._left = loops
-        self._closes = closes
-        self._lock = threading.Lock()
-
-    def after(self, run: Loop) -> Loop:
-        """``run``, counted."""
-
-        def counted(stop: threading.Event) -> None:
-            try:
-                run(stop)
-            finally:
-                with self._lock:
-                    self._left -= 1
-                    is_last = self._left == 0
-                if is_last:
-                    for close in self._closes:
-                        close()
-
-        return counted
+    return workers_of("portfolio-service", loops, (bus.close, traces.close, context.database.dispose))

@@ -1,7 +1,6 @@
 """The only wiring of this service."""
 
-import threading
-from collections.abc import AsyncIterator, Callable, Sequence
+from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from functools import partial
 
@@ -15,14 +14,15 @@ from saras_common.db import Database
 from saras_common.ids import NewId, new_id
 from saras_common.metrics import Metrics
 from saras_common.outbox import Outbox, Relay
-from saras_common.web import Worker, create_service_app
+from saras_common.web import Loop, Worker, create_service_app, workers_of
 from smallcase_service import consumer, tasks
 from smallcase_service.api import routers
 from smallcase_service.book import Book, HttpTransport, Transport
 from smallcase_service.settings import Settings
 from smallcase_service.usecases.context import Context
 
-Loop = Callable[[threading.Event], None]
+PATIENCE_S = 5.0
+"""How far runs may fall behind a burst of the book."""
 
 
 def wire(settings: Settings, *, clock: Clock, new_id: NewId = new_id, transport: Transport | None = None) -> Context:
@@ -85,7 +85,14 @@ def workers(
     metrics = metrics or Metrics()
     context = wire(settings, clock=clock or SystemClock(), new_id=new_id, transport=transport)
     bus = connect_bus(settings.broker_url.get_secret_value())
-    orders = Consumer(bus, "smallcase-service", context.database, consumer.orders_handler(), metrics=metrics)
+    orders = Consumer(
+        bus,
+        "smallcase-service",
+        context.database,
+        consumer.orders_handler(),
+        patience_s=PATIENCE_S,
+        metrics=metrics,
+    )
     market = Consumer(bus, "smallcase-service.market", context.database, consumer.market_handler(), metrics=metrics)
     relay = Relay(context.database, bus, settings.schema_name, metrics=metrics)
     loops: dict[str, Loop] = {
@@ -96,30 +103,4 @@ def workers(
         "watch": partial(tasks.run_watch, context, settings.watch_every_s),
         "upkeep": partial(tasks.run_upkeep, context, (orders.inbox, market.inbox)),
     }
-    last = _Last(len(loops), (bus.close, context.book.transport.close, context.database.dispose))
-    return [Worker(f"smallcase-service.{name}", last.after(run)) for name, run in loops.items()]
-
-
-class _Last:
-    """Closes what several loops share when the last of them has ended."""
-
-    def __init__(self, loops: int, closes: Sequence[Callable[[], None]]) -> None:
-        self._left = loops
-        self._closes = closes
-        self._lock = threading.Lock()
-
-    def after(self, run: Loop) -> Loop:
-        """``run``, counted."""
-
-        def counted(stop: threading.Event) -> None:
-            try:
-                run(stop)
-            finally:
-                with self._lock:
-                    self._left -= 1
-                    is_last = self._left == 0
-                if is_last:
-                    for close in self._closes:
-                        close()
-
-        return counted
+    return workers_of("smallcase-service", loops, (bus.close, context.book.transport.close, context.database.dispose))
