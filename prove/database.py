@@ -8,15 +8,12 @@ is back. The books are compared after every trouble.
 
 import contextlib
 import ctypes
-import http.client
-import json
 import os
 import random
 import signal
 import subprocess
 import tempfile
 import time
-from collections import Counter
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
@@ -25,7 +22,8 @@ from typing import Any
 
 import psycopg
 from prove.campaign import Campaign, Outcome, Run
-from prove.whole import REFUSALS, TRY_AGAIN_S, Customer, Placed, Whole, whole_platform
+from prove.hearing import Heard, Watcher
+from prove.whole import Whole, whole_platform
 from sqlalchemy.engine import make_url
 
 from saras_common.errors import Unavailable
@@ -36,10 +34,6 @@ PEOPLE = 4
 PAUSE_S = 0.3
 BACK_WITHIN_S = 15.0
 GIVEN_UP_S = 60.0
-ANSWERED_WITHIN_S = 30.0
-"""What the gateway lets an answer take."""
-
-PROBLEM = "application/problem+json"
 HANGS_S = (4.0, 12.0)
 DISK_MB = 1_000
 KEPT_FREE_KB = 64
@@ -51,86 +45,6 @@ CLONE_NEWNS = 0x20000
 
 SMALL = {"max_wal_size": "256MB", "shared_buffers": "64MB"}
 """So that a small disk holds it."""
-
-
-@dataclass(slots=True)
-class Heard:
-    """What customers were answered, and how long it took, while there was trouble."""
-
-    statuses: Counter[int] = field(default_factory=Counter)
-    refusals_s: list[float] = field(default_factory=list)
-    """How long a 503 took."""
-    longest_s: float = 0.0
-    wrong: list[str] = field(default_factory=list)
-
-
-class Watcher(Customer):
-    """A customer who takes 202 and well formed 503 for an answer, and nothing else."""
-
-    def __init__(self, whole: Whole, number: int, heard: Heard, *, seed: int) -> None:
-        super().__init__(whole, number, seed=seed, pause_s=PAUSE_S)
-        self._heard = heard
-        self._token = whole.people[number].token
-        self._connection = self._connect()
-
-    def _connect(self) -> http.client.HTTPConnection:
-        return http.client.HTTPConnection("127.0.0.1", self._whole.platform.port, timeout=2 * ANSWERED_WITHIN_S)
-
-    def _place(self, key: str) -> None:
-        names = ("NSE:INFY", "NSE:TCS", "NSE:ITC")
-        side = "sell" if self._rng.random() < 0.25 else "buy"
-        body = {"instrument": self._rng.choice(names), "quantity": self._rng.randint(1, 3), "order_type": "MARKET"}
-        asked_at = time.monotonic()
-        while True:
-            self.counts["requests"] += 1
-            status, answer = self._ask(f"/api/v1/{side}", body, key)
-            if status == http.HTTPStatus.ACCEPTED:
-                self._whole.receipts.note(user=self.user_id, key=key, order=answer["id"])
-                self._whole.placed(Placed(answer["id"], asked_at))
-                self.counts["orders"] += 1
-                return
-            if answer.get("code") in REFUSALS:
-                self.counts["refused"] += 1
-                return
-            self.counts["asked again"] += 1
-            if self._leave.wait(TRY_AGAIN_S) and time.monotonic() - asked_at > GIVEN_UP_S:
-                self.wrong.append(f"order {key} never got an answer")
-                return
-
-    def _ask(self, path: str, body: dict[str, Any], key: str) -> tuple[int, dict[str, Any]]:
-        started = time.monotonic()
-        headers = {
-            "Authorization": f"Bearer {self._token}",
-            "Content-Type": "application/json",
-            "Idempotency-Key": key,
-        }
-        try:
-            self._connection.request("POST", path, json.dumps(body), headers)
-            reply = self._connection.getresponse()
-            raw = reply.read()
-        except (OSError, http.client.HTTPException) as error:
-            self._connection.close()
-            self._connection = self._connect()
-            self._heard.wrong.append(f"no answer: {type(error).__name__} after {time.monotonic() - started:.1f} s")
-            return 0, {}
-        took_s = time.monotonic() - started
-        kind = reply.getheader("Content-Type") or ""
-        answer: dict[str, Any] = json.loads(raw) if raw and "json" in kind else {}
-        self._judge(reply.status, kind, reply.getheader("Retry-After"), answer, took_s)
-        return reply.status, answer
-
-    def _judge(self, status: int, kind: str, retry_after: str | None, answer: dict[str, Any], took_s: float) -> None:
-        heard = self._heard
-        heard.statuses[status] += 1
-        heard.longest_s = max(heard.longest_s, took_s)
-        if took_s > ANSWERED_WITHIN_S:
-            heard.wrong.append(f"{status} came after {took_s:.0f} s")
-        if status == http.HTTPStatus.SERVICE_UNAVAILABLE:
-            heard.refusals_s.append(took_s)
-            if PROBLEM not in kind or retry_after is None:
-                heard.wrong.append(f"a 503 of kind {kind!r} with Retry-After {retry_after}")
-        elif status != http.HTTPStatus.ACCEPTED and answer.get("code") not in REFUSALS:
-            heard.wrong.append(f"{status} {answer.get('code')}")
 
 
 @dataclass
@@ -316,7 +230,9 @@ def scene_of(seed: int, outcome: Outcome) -> Iterator[Scene]:
                         outcome,
                         disk,
                     )
-                    whole.customers += [Watcher(whole, number, heard, seed=seed + number) for number in range(PEOPLE)]
+                    whole.customers += [
+                        Watcher(whole, number, heard, seed=seed + number, pause_s=PAUSE_S) for number in range(PEOPLE)
+                    ]
                     for customer in whole.customers:
                         customer.start()
                     yield scene
@@ -404,7 +320,7 @@ def finish(scene: Scene) -> None:
 CAMPAIGN = Campaign(
     number=12,
     target="PostgreSQL killed 30 times (its first process, single backends), its disk full, the way to it cut, hung and"
-    " left half open, under a platform with a steady flow of orders: 503 with Retry-After within 30 s or 202, nothing"
+    " left half open, under a platform with a steady flow of orders: 503 with Retry-After or 202 within 30 s, nothing"
     " answered 202 lost, nothing doubled, orders filled again within 15 s of its return, books balanced after each",
     size=43,
     bound_s=600,

@@ -14,6 +14,7 @@ from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
+from functools import partial
 from uuid import UUID
 
 import psycopg
@@ -255,11 +256,8 @@ def carried(flow: Flow) -> Iterator[None]:
     flow.couriers += [Courier(flow, number) for number in range(2)]
     buses = [flow.connect() for _ in range(2)]
     relays = [Relay(flow.database, bus, SCHEMA) for bus in buses]
-    works: list[Callable[[], None]] = [lambda relay=relay: relay.run(flow.stop) for relay in relays]  # type: ignore[misc]
-    works += [
-        lambda courier=courier: courier.bus.consume(QUEUE, courier.handle, flow.stop)  # type: ignore[misc]
-        for courier in flow.couriers
-    ]
+    works: list[Callable[[], None]] = [partial(relay.run, flow.stop) for relay in relays]
+    works += [partial(courier.bus.consume, QUEUE, courier.handle, flow.stop) for courier in flow.couriers]
     threads = [threading.Thread(target=work, daemon=True) for work in works]
     for thread in threads:
         thread.start()

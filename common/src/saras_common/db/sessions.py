@@ -29,7 +29,7 @@ Transactions = Callable[[], AbstractContextManager[Session]]
 
 RETRY_AFTER_S = 2
 POOL_TIMEOUT_S = 5.0
-SILENT_AFTER_S = 2.0
+SILENT_AFTER_S = 1.0
 """Longer than the server lets a statement run: who is silent past this hangs, and the connection is given up."""
 
 IDLE_IN_TRANSACTION_TIMEOUT_S = 60.0
