@@ -260,11 +260,13 @@ class _Runner:
 
     As root, first choice is a user namespace in which root is called nobody: files stay root's, and root's folders
     stay readable. Where namespaces are forbidden (most containers) the binaries run as the real nobody, who then owns
-    the data folder. An existing data folder tells by its owner which way it was made.
+    the data folder; below a folder that is root's alone (``/root``) with the one capability that lets it through. An
+    existing data folder tells by its owner which way it was made.
     """
 
     def __init__(self, data: Path, *, new: bool = False) -> None:
         self._prefix: list[str] = []
+        self._owner = 0
         self._user: int | None = None
         self._groups: list[int] | None = None
         if os.geteuid() != 0:
@@ -273,15 +275,17 @@ class _Runner:
         if data.stat().st_uid == 0 and _works([*namespace, "true"]):
             self._prefix = namespace
         else:
-            self._user, self._groups = NOBODY, []
+            self._owner, self._user, self._groups = NOBODY, NOBODY, []
             data.parent.chmod(0o711)  # nobody must get through to its folder; files beside it stay closed
             if new or data.stat().st_uid == 0:
                 _chown_tree(data)
+            if not _works(["test", "-r", str(binaries() / "postgres"), "-a", "-x", str(data)], user=NOBODY):
+                self._prefix, self._user, self._groups = _through_closed_folders(), None, None
 
     def give(self, path: Path) -> None:
         """Let the binaries read ``path``."""
-        if self._user is not None:
-            os.chown(path, self._user, self._user)
+        if self._owner != 0:
+            os.chown(path, self._owner, self._owner)
 
     def run(self, command: list[str]) -> subprocess.CompletedProcess[bytes]:
         return subprocess.run(  # noqa: S603 - our own binaries
@@ -316,11 +320,30 @@ def _environment() -> dict[str, str]:
     return {"PATH": os.environ.get("PATH", "/usr/bin:/bin"), "LC_ALL": "C", "TZ": "UTC"}
 
 
-def _works(command: list[str]) -> bool:
+def _works(command: list[str], user: int | None = None) -> bool:
     try:
-        return subprocess.run(command, capture_output=True, check=False).returncode == 0  # noqa: S603 - our own command
+        done = subprocess.run(  # noqa: S603 - our own command
+            command, user=user, group=user, extra_groups=None if user is None else [], capture_output=True, check=False
+        )
     except OSError:
         return False
+    return done.returncode == 0
+
+
+def _through_closed_folders() -> list[str]:
+    """Become nobody who may pass closed folders; what asks before it opens (``access``) is told so too."""
+    capability = "+dac_override"
+    become = [
+        *(shutil.which("setpriv") or "setpriv", "--securebits=+no_setuid_fixup"),
+        *(f"--reuid={NOBODY}", f"--regid={NOBODY}", "--clear-groups"),
+        *(f"--inh-caps={capability}", f"--ambient-caps={capability}", f"--bounding-set=-all,{capability}"),
+    ]
+    if not _works([*become, "true"]):
+        raise PostgresFailed(
+            "PostgreSQL must not run as root, and nobody cannot reach this folder: use one that others may enter "
+            "(/srv, /opt), or run as an ordinary user"
+        )
+    return become
 
 
 def _chown_tree(folder: Path) -> None:
