@@ -4,6 +4,8 @@ import pytest
 from prove import messages, postbacks
 from prove.campaign import Outcome
 
+from saras_common.db import driver
+
 EVENTS = 1_600
 
 
@@ -35,9 +37,7 @@ def test_what_is_committed_takes_effect_once_and_in_order(flow):
 def test_wrong_effects_are_seen(flow, happened, said):
     flow.committed["a"] = [1, 2, 3]
     with flow.database.for_service() as session:
-        messages.driver(session).execute(
-            "INSERT INTO effects (stream, number) SELECT 'a', unnest(%s::int[])", [happened]
-        )
+        driver(session).execute("INSERT INTO effects (stream, number) SELECT 'a', unnest(%s::int[])", [happened])
     outcome = Outcome()
     messages.judge(flow, outcome)
     assert outcome.examples == [said]
