@@ -7,6 +7,7 @@ knows ``amount`` alone. None of them may meet an error, and each must see every 
 import subprocess
 import sys
 import threading
+import time
 from textwrap import dedent
 from uuid import uuid4
 
@@ -15,7 +16,7 @@ import pytest
 from sqlalchemy import text
 
 from saras_common.db import find_unsafe, migrate, provision
-from saras_common.db.migrating import LOCK_TIMEOUT_S
+from saras_common.db.migrating import _LOCK_SPACE, LOCK_TIMEOUT_S
 
 PACKAGE = "moving_service"
 ROWS = 60
@@ -199,14 +200,21 @@ def test_three_versions_change_a_table_under_one_another(schema, releases, runni
 
 
 def test_an_index_is_made_beside_a_migration_that_waits_its_turn(schema, releases):
+    """An index made beside the traffic waits for every statement that began before it, so nobody may wait in one."""
     admin_url, _ = schema
     releases("0003")
     code = f"from saras_common.db import migrate; migrate({admin_url!r}, {PACKAGE!r})"
     environment = {"PYTHONPATH": next(path for path in sys.path if "moving" in path)}
-    started = [
-        subprocess.Popen([sys.executable, "-c", code], stderr=subprocess.PIPE, env=environment) for _ in range(3)
-    ]
-    for process in started:
+    others = "SELECT count(*) FROM pg_stat_activity WHERE datname = current_database() AND pid <> pg_backend_pid()"
+    with psycopg.connect(admin_url, autocommit=True) as first:
+        first.execute("SELECT pg_advisory_lock(%s)", [_LOCK_SPACE])
+        started = [
+            subprocess.Popen([sys.executable, "-c", code], stderr=subprocess.PIPE, env=environment) for _ in range(2)
+        ]
+        while first.execute(others).fetchone()[0] < len(started):
+            assert all(process.poll() is None for process in started)
+            time.sleep(0.05)
+    for process in started:  # the turn is theirs now, one after the other
         _, said = process.communicate()
         assert process.returncode == 0, said.decode()
 
