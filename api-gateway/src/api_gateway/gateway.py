@@ -147,7 +147,7 @@ class Gateway:
             visit.exchange.change_policy(for_pages)
         caller = await self._admit(visit, route)
         try:
-            head.check_body(method, self._limits.body_bytes)
+            head.check_body(method, min(route.body_bytes, self._limits.body_bytes))
         except TooLarge:
             visit.exchange.close = True  # what is on its way is not worth reading
             raise
@@ -209,7 +209,7 @@ class Gateway:
         if method in _READS:
             method, length, receive = "GET", 0, whole(b"", receive)
         elif length is None:
-            body = await self._collect(visit)
+            body = await self._collect(visit, min(route.body_bytes, self._limits.body_bytes))
             length, receive = len(body), whole(body, receive)
         headers = visit.head.forwarded()
         if length:
@@ -247,11 +247,11 @@ class Gateway:
         if not exchange.done:
             raise UpstreamBroken
 
-    async def _collect(self, visit: "_Visit") -> bytes:
+    async def _collect(self, visit: "_Visit", most_bytes: int) -> bytes:
         """A chunked body, whole: nothing is passed on before its size is known."""
         try:
             async with asyncio.timeout(self._limits.body_timeout_s):
-                return await whole_body(visit.receive, self._limits.body_bytes)
+                return await whole_body(visit.receive, most_bytes)
         except TimeoutError as error:
             visit.exchange.close = True
             raise RequestTimeout from error

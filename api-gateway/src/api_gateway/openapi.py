@@ -59,7 +59,7 @@ _PROBLEM_ANSWERS_TO_WRITES = {
     "415": "Bodies are application/json",
 }
 """Where a body is read and something is changed."""
-_OPEN_BUT_REFUSING = frozenset({"login", "broker/postback"})
+_OPEN_BUT_REFUSING = frozenset({"login", "token/refresh", "broker/postback"})
 """Public calls that may be answered 401 or 403."""
 
 

@@ -22,6 +22,14 @@ _ENCODED_PATH = re.compile(rb"(?:/(?:[A-Za-z0-9._~!$&'()*+,;=:@-]|%[0-9A-Fa-f]{2
 _UNSAFE_TEXT = re.compile(r"[\x00-\x1f\x7f\\\ufffe\uffff]|%[0-9A-Fa-f]{2}")
 
 
+SMALL_BYTES = 64 * 1024
+"""What a body may have where it is about one thing: parsing more would keep others waiting."""
+BATCH_BYTES = 512 * 1024
+"""A thousand orders, written generously."""
+FILE_BYTES = 2 * 1024 * 1024
+"""Administrators' files of prices."""
+
+
 class Access(StrEnum):
     """Who may use a route."""
 
@@ -35,6 +43,7 @@ class Route:
     """One entry of the table: ``name`` is the path's fixed beginning and labels metrics, ``rate`` names its limit.
 
     ``exact``: nothing may follow the name. ``serves_pages``: an answer may be a page with scripts of ours.
+    ``body_bytes``: at most in a body, or fewer where the settings say so.
     """
 
     name: str
@@ -43,6 +52,7 @@ class Route:
     rate: str = "user"
     exact: bool = False
     serves_pages: bool = False
+    body_bytes: int = SMALL_BYTES
 
 
 def _signed_in(service: str, *names: str) -> list[Route]:
@@ -68,6 +78,7 @@ TABLE: tuple[Route, ...] = (
         *("funds", "portfolios", "portfolio", "buy", "sell", "orders", "transactions"),
         *("holdings", "positions", "pnl", "exposure", "trades"),
     ),
+    Route("orders/batch", "portfolio-service", exact=True, body_bytes=BATCH_BYTES),
     *_admin("portfolio-service", "funds"),
     *_signed_in("trade-executor", "instruments", "quotes"),
     _public("trade-executor", "broker/postback", "postback"),
@@ -81,7 +92,8 @@ TABLE: tuple[Route, ...] = (
     Route("analytics/charts", "analytics-service", serves_pages=True),
     _public("analytics-service", "analytics/plotly.min.js", "address"),
     _public("analytics-service", "analytics/draw.js", "address"),
-    *_admin("analytics-service", "analytics", "history", "trades"),
+    *_admin("analytics-service", "analytics", "trades"),
+    Route("admin/history", "analytics-service", Access.ADMIN, body_bytes=FILE_BYTES),
 )
 """Every route of the platform. What is not here does not exist outside: ``/internal`` can never be listed."""
 

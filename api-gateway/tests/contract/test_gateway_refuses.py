@@ -2,7 +2,7 @@
 
 import pytest
 
-from api_gateway.routes import TABLE, Access
+from api_gateway.routes import BATCH_BYTES, SMALL_BYTES, TABLE, Access
 
 PROTECTED = [route for route in TABLE if route.access is not Access.PUBLIC]
 
@@ -115,6 +115,15 @@ def test_gateway_bodies_are_bounded(platform_with, upstream_kind, people):
     )
     assert b"HTTP/1.1 413 " in raw
     assert platform.services["portfolio-service"].calls == [("POST", "/buy")]
+
+
+def test_gateway_bodies_are_as_large_as_their_call_needs(platform, people):
+    token = people.token()
+    for path, most in (("/api/v1/buy", SMALL_BYTES), ("/api/v1/orders/batch", BATCH_BYTES)):
+        assert platform.post(path, b" " * most, token=token).status == 200
+        head = f"POST {path} HTTP/1.1\r\nHost: x\r\nContent-Type: application/json\r\nAuthorization: Bearer {token}\r\n"
+        said = platform.raw(f"{head}Content-Length: {most + 1}\r\n\r\n".encode())
+        assert b"HTTP/1.1 413 " in said
 
 
 def test_gateway_addresses_are_bounded(platform, people):

@@ -15,7 +15,7 @@ ALL = RouteTable({route.service for route in TABLE})
         ("/me/sessions/1", "me", "user-service", Access.SIGNED_IN),
         ("/admin/users/1/kyc/approve", "admin/users", "user-service", Access.ADMIN),
         ("/admin/funds", "admin/funds", "portfolio-service", Access.ADMIN),
-        ("/orders/batch", "orders", "portfolio-service", Access.SIGNED_IN),
+        ("/orders/batch", "orders/batch", "portfolio-service", Access.SIGNED_IN),
         ("/admin/mark-price", "admin/mark-price", "trade-executor", Access.ADMIN),
         ("/admin/execution/run", "admin/execution", "trade-executor", Access.ADMIN),
         ("/broker/postback", "broker/postback", "trade-executor", Access.PUBLIC),
