@@ -15,6 +15,7 @@ from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
+from saras_common.confidential import plain_environment
 from saras_common.money import paise_from
 from trade_executor.broker import Quote
 
@@ -122,7 +123,7 @@ def start_child(target: TickerTarget) -> "subprocess.Popen[bytes]":
         [sys.executable, "-m", "trade_executor.ticker"],
         stdin=subprocess.PIPE,
         stdout=subprocess.PIPE,
-        env={**os.environ, "TZ": "Asia/Kolkata"},
+        env={**plain_environment(), "TZ": "Asia/Kolkata"},
     )
     assert child.stdin is not None  # noqa: S101 - it was started with a pipe
     told = {"url": target.url, "key": target.api_key, "token": target.access_token, "tokens": list(target.tokens)}

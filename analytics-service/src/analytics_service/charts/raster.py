@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from analytics_service.charts.page import asset, to_json
+from saras_common.confidential import plain_environment
 from saras_common.errors import ServiceError
 
 if TYPE_CHECKING:
@@ -92,7 +93,12 @@ def _run(program: str, page: Path, timeout_s: float) -> str:
     if os.geteuid() == 0:
         command.insert(1, "--no-sandbox")  # Chromium's sandbox refuses root; the page is ours alone
     with subprocess.Popen(  # noqa: S603 - a program found by name, arguments of our own
-        command, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, start_new_session=True, text=True
+        command,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.DEVNULL,
+        start_new_session=True,
+        text=True,
+        env=plain_environment(),
     ) as process:
         try:
             written, _ = process.communicate(timeout=timeout_s)

@@ -26,7 +26,8 @@ from saras.ports import require_free
 from saras.progress import Progress
 from saras.sandbox import SandboxProcess
 from saras.schemas import prepare_database
-from saras.settings import PlatformSettings, child_environment
+from saras.settings import PlatformSettings
+from saras_common.confidential import leave_no_core, plain_environment
 from saras_common.postgres import EmbeddedPostgres, PostgresFailed
 
 STALE_PORT_WAIT_S = 8.0
@@ -43,6 +44,7 @@ def run_platform(
 ) -> int:
     """Start, serve until told to stop, end cleanly; the exit code."""
     confirm_live(settings, console, is_licensed=is_licensed)
+    leave_no_core()
     _tune_interpreter()
     platform = _platform(settings, console)
     with platform.home.held(), _orderly_signals(), contextlib.suppress(_StopAsked), ExitStack() as stack:
@@ -150,14 +152,13 @@ class Platform:
 
     def _sandbox(self) -> SandboxProcess:
         keys = self._sandbox_keys()
-        environment = child_environment(
-            {
-                "SANDBOX_HOME": str(self.home.sandbox),
-                "SANDBOX_PORT": str(self.settings.sandbox_port),
-                "SANDBOX_ACCOUNTS": f"{keys['sandbox_api_key']}:{keys['sandbox_api_secret']}:ZS0001",
-                "SANDBOX_POSTBACK_URL": f"{self.settings.url}/api/v1/broker/postback",
-            }
-        )
+        environment = {
+            **plain_environment("SANDBOX_"),
+            "SANDBOX_HOME": str(self.home.sandbox),
+            "SANDBOX_PORT": str(self.settings.sandbox_port),
+            "SANDBOX_ACCOUNTS": f"{keys['sandbox_api_key']}:{keys['sandbox_api_secret']}:ZS0001",
+            "SANDBOX_POSTBACK_URL": f"{self.settings.url}/api/v1/broker/postback",
+        }
         return SandboxProcess(self.home.sandbox, self.settings.sandbox_url, environment, self.home.logs / "sandbox.log")
 
     def _check_ports(self, sandbox: SandboxProcess | None) -> None:

@@ -8,8 +8,10 @@ from saras.home import Vault
 from saras.settings import PlatformSettings, child_environment
 
 LOOPBACK = "127.0.0.1"
-PERSONAL = ("SARAS_ADMIN_PASSWORD", "KITE_ACCOUNTS", "DATABASE_URL")
-"""Secrets of our own environment that only the service they are meant for inherits."""
+PERSONAL = ("SARAS_ADMIN_PASSWORD", "SARAS_ROLE_PASSWORDS", "KITE_ACCOUNTS", "DATABASE_URL")
+"""Secrets of our own environment that only the service they are meant for is told."""
+OWNERS = {"NOTIFY_": "notification-service"}
+"""Beginnings of the names of variables with which a service keeps logins of its own, and which one inherits them."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,10 +56,11 @@ def environment_of(
     }
     if service.has_schema:
         changes["DATABASE_URL"] = around.databases[service.package]
+    strange = tuple(beginning for beginning, owner in OWNERS.items() if owner != service.name)
     environment = child_environment(changes)
-    for name in PERSONAL:
-        if name not in changes:
-            environment.pop(name, None)
+    for name in environment.keys() - changes.keys():
+        if name in PERSONAL or name.startswith(strange):
+            del environment[name]
     return environment
 
 
