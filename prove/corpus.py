@@ -164,7 +164,8 @@ def huge(operations: list[Operation]) -> Iterator[Case]:
 def _case(operation: Operation, label: str, request: Request, operations: list[Operation]) -> Case:
     known: Operation | None = operation
     if request.method != operation.method:
-        known = next((o for o in operations if (o.method, o.path) == (request.method, operation.path)), None)
+        meant = "GET" if request.method == "HEAD" else request.method
+        known = next((o for o in operations if (o.method, o.path) == (meant, operation.path)), None)
     return Case(f"{operation.name}: {label}", request, known, who_may(operation), closes="headers: " in label)
 
 

@@ -165,6 +165,8 @@ class Crowd:
 
     def _weigh(self, case: Case, request: Request, answer: Answer, *, seen: bool) -> None:
         self.judged.counts[f"answered {answer.status}"] += 1
+        if request.method == "OPTIONS" and answer.status == GONE:
+            return  # what browsers ask first, of every address
         for fault in self._shapes.faults(case.operation, answer, unsaid=MARK.encode(), seen=seen):
             self._blame(case.label, fault, request)
 

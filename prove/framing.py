@@ -99,7 +99,7 @@ REFUSED: dict[str, bytes] = {
         for line in (
             *(b"GET /api/v1/funds", b"GET /api/v1/funds HTTP/2.0", b"GET /api/v1/funds HTTP/1.1 x", b"GET  HTTP/1.1"),
             *(b"GET /api/v1/funds HTTP/0.9", b"GET /a b HTTP/1.1", b"GET\t/api/v1/funds\tHTTP/1.1", b"G@T / HTTP/1.1"),
-            *(b"CONNECT 127.0.0.1:22 HTTP/1.1", b"PRI * HTTP/2.0", b"GET * HTTP/1.1", b"GET api/v1/funds HTTP/1.1"),
+            *(b"CONNECT 127.0.0.1:22 HTTP/1.1", b"PRI * HTTP/2.0", b"GET api/v1/funds HTTP/1.1"),
             *(b"GET /api/v1/f\xffunds HTTP/1.1", b"GET /api/v1/funds HTTP/1.10", b"GET /api/v1/funds http/1.1"),
         )
     },
@@ -112,6 +112,7 @@ HARMLESS: dict[str, bytes] = {
     "trailers": _POST + _CHUNKED + b"\r\n2\r\n{}\r\n0\r\nX-Internal-Token: a\r\nContent-Length: 9\r\n\r\n",
     "absolute address": b"GET http://evil.example/api/v1/funds HTTP/1.1\r\nHost: %(host)s\r\n\r\n",
     "absolute address of another scheme": b"GET gopher://x:1/api/v1/funds HTTP/1.1\r\nHost: %(host)s\r\n\r\n",
+    "an asterisk for an address": b"GET * HTTP/1.1\r\nHost: %(host)s\r\n\r\n",
     "another host": b"GET /api/v1/funds HTTP/1.1\r\nHost: evil.example\r\n\r\n",
     "a body with a get": _GET + b"Content-Length: 5\r\n\r\nGET /",
     "upgrade to h2c": _GET + b"Connection: Upgrade, HTTP2-Settings\r\nUpgrade: h2c\r\nHTTP2-Settings: AAAA\r\n\r\n",

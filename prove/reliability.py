@@ -69,6 +69,8 @@ HEADLINES = {
     "money": ("allocations", "partly filled blocks for fairness"),
     "races": ("oversell races", "overspend races"),
     "controls": ("orders over a limit", "halts under fire"),
+    "input": ("cases", "ambiguous requests", "forged heads", "healthy calls measured"),
+    "secrets": ("canaries", "places searched", "leaks planted", "leaks found"),
     "evidence": ("tamperings", "rights of database logins tried"),
 }
 """Counts that say it in a line; of other campaigns the first three."""

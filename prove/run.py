@@ -28,8 +28,10 @@ NAMES = (
     "money",
     "races",
     "messages",
+    "input",
     "controls",
     "evidence",
+    "secrets",
     "database",
 )
 """Campaigns, each a module with a `CAMPAIGN`."""
