@@ -17,6 +17,7 @@ from fastapi.routing import APIRoute
 from prometheus_client import Counter
 from starlette.concurrency import run_in_threadpool
 from starlette.exceptions import HTTPException
+from starlette.requests import ClientDisconnect
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from saras_common import jsonio
@@ -233,6 +234,12 @@ class InternalError(SarasError):
     code, status, title = "internal_error", 500, "Something went wrong on our side"
 
 
+class ClientGone(SarasError):
+    """Nobody is there to read this; it is for the metrics and the logs."""
+
+    code, status, title = "client_gone", 408, "The request did not arrive whole"
+
+
 async def _http_error(_request: Request, error: Exception) -> Response:
     assert isinstance(error, HTTPException)  # noqa: S101 - registered for this class alone
     return problem_response(HttpProblem(error))
@@ -287,6 +294,8 @@ class RequestScope:
 
         try:
             await self._app(scope, receive, send_with_id)
+        except ClientDisconnect:
+            await problem_response(ClientGone())(scope, receive, send_with_id)
         except Exception:
             log.exception("request failed", extra={"method": scope["method"], "path": scope["path"]})
             if not answered:

@@ -1,8 +1,10 @@
+import asyncio
 import base64
 from uuid import uuid4
 
 import pytest
 from fastapi import APIRouter
+from starlette.requests import Request
 from starlette.testclient import TestClient
 
 from saras_common.auth import Identity, InternalTokens
@@ -11,7 +13,15 @@ from saras_common.errors import NotFound, TooManyRequests
 from saras_common.metrics import Metrics
 from saras_common.schemas import Rupees, Strict
 from saras_common.settings import ServiceSettings
-from saras_common.web import AdminUser, CurrentUser, IdempotencyKey, ServiceCaller, StrictRoute, create_service_app
+from saras_common.web import (
+    AdminUser,
+    CurrentUser,
+    IdempotencyKey,
+    RequestScope,
+    ServiceCaller,
+    StrictRoute,
+    create_service_app,
+)
 
 KEY = base64.b64encode(b"k" * 48).decode()
 
@@ -96,6 +106,24 @@ def test_bodies_are_read_strictly_and_errors_never_repeat_them(client, tokens):
         assert document["code"] == "invalid_input"
         assert document["errors"]
         assert set(document["errors"][0]) == {"field", "message"}
+
+
+def test_a_client_that_goes_away_is_no_failure_of_ours(caplog):
+    sent = []
+
+    async def reads_its_body(scope, receive, send):
+        await Request(scope, receive).body()
+
+    async def leave():
+        return {"type": "http.disconnect"}
+
+    async def send(message):
+        sent.append(message)
+
+    scope = {"type": "http", "method": "POST", "path": "/echo", "headers": []}
+    asyncio.run(RequestScope(reads_its_body, service="echo", metrics=Metrics())(scope, leave, send))
+    assert sent[0]["status"] == 408
+    assert caplog.records == []
 
 
 def test_identity_comes_from_the_internal_token_alone(client, tokens):
