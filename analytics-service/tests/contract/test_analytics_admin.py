@@ -68,6 +68,7 @@ def test_every_form_of_file_is_read(door, content, instrument, close, volume):
         (b"date,open,high,low,close\n2025-07-01,-1,2,-1,1\n", "not a price"),
         (b"date,open,high,low,close,volume\n2025-07-01,1,2,1,1,lots\n", "not a number"),
         (b"{", "not valid JSON"),
+        (b"[" * 30_000 + b"]" * 30_000, "not valid JSON"),
         (b'{"data": 1}', "no candles"),
         (b"[[1]]", "not a price"),
         (b"\xff\xfe", "cannot be read"),

@@ -116,6 +116,7 @@ CASES = {
     "200 without an id": (answer(200, '{"status":"success","data":{}}'), Outcome.UNKNOWN, None),
     "200 with a list": (answer(200, "[]"), Outcome.UNKNOWN, None),
     "200 not JSON": (answer(200, "{'order_id':"), Outcome.UNKNOWN, None),
+    "200 nested without end": (answer(200, "[" * 30_000 + "]" * 30_000), Outcome.UNKNOWN, None),
     "200 in HTML": (answer(200, "<html></html>", "text/html"), Outcome.UNKNOWN, None),
     "400 in HTML": (answer(400, "<html></html>", "text/html"), Outcome.UNKNOWN, None),
     "cut short": (answer(200, '{"status":"success","da', cut=60), Outcome.UNKNOWN, None),

@@ -93,7 +93,7 @@ def _csv_rows(text: str) -> Iterator[tuple[int, Mapping[str, str]]]:
 def _json_rows(text: str) -> Iterator[tuple[int, Mapping[str, str]]]:
     try:
         document = json.loads(text, parse_float=str, parse_int=str)
-    except ValueError as error:
+    except (ValueError, RecursionError) as error:
         raise BadRow("not valid JSON") from error
     data = document.get("data") if isinstance(document, dict) else document
     candles = data.get("candles") if isinstance(data, dict) else data

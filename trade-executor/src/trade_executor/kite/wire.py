@@ -143,7 +143,7 @@ def _read(response: requests.Response) -> Reply:
         return reply
     try:
         document = json.loads(response.content.decode(), parse_float=Decimal)
-    except ValueError:
+    except (ValueError, RecursionError):
         reply.failure = "the answer is not JSON"
         return reply
     if not isinstance(document, dict):
