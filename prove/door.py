@@ -194,7 +194,7 @@ class Crowd:
         if operation.method == "DELETE" and answer.status == GONE and operation.names_in("path"):
             again = await line.ask(request)
             self.judged.counts["things deleted twice"] += 1
-            if again.status not in {MISSING, UNKNOWN_CALLER}:
+            if again.status not in {MISSING, GONE, UNKNOWN_CALLER}:
                 self._blame(f"{operation.name} again", f"answered {again.status}", request)
             return
         found = _ids(answer)

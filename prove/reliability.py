@@ -69,7 +69,8 @@ HEADLINES = {
     "money": ("allocations", "partly filled blocks for fairness"),
     "races": ("oversell races", "overspend races"),
     "controls": ("orders over a limit", "halts under fire"),
-    "input": ("cases", "ambiguous requests", "forged heads", "healthy calls measured"),
+    "input": ("cases", "ambiguous requests", "forged heads"),
+    "load": ("healthy calls measured",),
     "secrets": ("canaries", "places searched", "leaks planted", "leaks found"),
     "evidence": ("tamperings", "rights of database logins tried"),
 }

@@ -29,6 +29,7 @@ NAMES = (
     "races",
     "messages",
     "input",
+    "load",
     "controls",
     "evidence",
     "secrets",
