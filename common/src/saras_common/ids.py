@@ -3,6 +3,7 @@
 from collections.abc import Callable
 from uuid import UUID
 
+import uuid_utils
 from uuid_utils.compat import uuid7
 
 NewId = Callable[[], UUID]
@@ -12,6 +13,16 @@ NewId = Callable[[], UUID]
 def new_id() -> UUID:
     """A fresh UUIDv7."""
     return uuid7()
+
+
+_OURS: NewId = new_id
+
+
+def texts_of(new_id: NewId) -> Callable[[], str]:
+    """``new_id`` for who needs ids by the thousand, as text: ours are written without an object in between."""
+    if new_id is _OURS:
+        return lambda: str(uuid_utils.uuid7())
+    return lambda: str(new_id())
 
 
 def find_id(text: str) -> UUID | None:

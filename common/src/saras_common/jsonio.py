@@ -88,7 +88,10 @@ def _read_strictly(body: bytes) -> Any:
 
 def dumps(value: Any) -> bytes:
     """Compact JSON; datetimes as RFC 3339 with ``Z``, UUIDs as text. Floats and Decimals have no place in it."""
-    return orjson.dumps(value, option=orjson.OPT_UTC_Z | orjson.OPT_NON_STR_KEYS)
+    try:
+        return orjson.dumps(value, option=orjson.OPT_UTC_Z)
+    except TypeError:  # a key that is no string, which to look for in every document would cost a fifth
+        return orjson.dumps(value, option=orjson.OPT_UTC_Z | orjson.OPT_NON_STR_KEYS)
 
 
 def _unique_pairs(pairs: list[tuple[str, Any]]) -> dict[str, Any]:

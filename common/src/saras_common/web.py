@@ -16,6 +16,7 @@ from fastapi.exceptions import RequestValidationError
 from fastapi.routing import APIRoute
 from prometheus_client import Counter
 from starlette.concurrency import run_in_threadpool
+from starlette.datastructures import State
 from starlette.exceptions import HTTPException
 from starlette.requests import ClientDisconnect
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
@@ -34,6 +35,7 @@ log = logging.getLogger(__name__)
 INTERNAL_TOKEN_HEADER = "X-Internal-Token"  # noqa: S105 - a header's name
 NO_CONTENT = 204
 _SANE_REQUEST_ID = re.compile(r"^[A-Za-z0-9._-]{1,64}$")
+_PEOPLE = frozenset({"user", "admin"})
 _OPEN_PATHS = frozenset({"/health/live", "/health/ready", "/metrics"})
 
 
@@ -92,21 +94,33 @@ class StrictRoute(APIRoute):
         return strict
 
 
-def current_identity(request: Request) -> Identity:
-    """Who calls, from the internal token alone."""
-    tokens: InternalTokens = request.app.state.internal_tokens
-    token = request.headers.get(INTERNAL_TOKEN_HEADER)
+def identity_of(state: State, token: str | None) -> Identity:
+    """Who calls the application with this ``state``, from the internal token alone."""
     if token is None:
         raise Unauthenticated
-    return tokens.verify(token, request.app.state.audience)
+    tokens: InternalTokens = state.internal_tokens
+    return tokens.verify(token, state.audience)
+
+
+def person_of(state: State, token: bytes | None) -> Identity:
+    """A signed-in person, from the header as it came; services and anonymous callers are refused."""
+    return _person(identity_of(state, None if token is None else token.decode("latin-1")))
+
+
+def _person(identity: Identity) -> Identity:
+    if identity.roles.isdisjoint(_PEOPLE):
+        raise Unauthenticated
+    return identity
+
+
+def current_identity(request: Request) -> Identity:
+    """Who calls, from the internal token alone."""
+    return identity_of(request.app.state, request.headers.get(INTERNAL_TOKEN_HEADER))
 
 
 async def current_user(request: Request) -> Identity:
     """A signed-in person; services and anonymous callers are refused."""
-    identity = current_identity(request)
-    if not identity.roles & {"user", "admin"}:
-        raise Unauthenticated
-    return identity
+    return _person(current_identity(request))
 
 
 async def admin_user(request: Request) -> Identity:

@@ -4,7 +4,6 @@ from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
 from datetime import timedelta
 from functools import partial
-from uuid import UUID
 
 from fastapi import FastAPI
 
@@ -18,6 +17,7 @@ from portfolio_service.entry import OrderEntry, Place
 from portfolio_service.settings import Settings
 from portfolio_service.store import market, outbox
 from portfolio_service.store.arrays import FOR_GROWTH
+from portfolio_service.store.postings import find_owners
 from portfolio_service.telemetry import BookMetrics
 from portfolio_service.usecases.context import Context
 from portfolio_service.usecases.entry import place_orders
@@ -30,8 +30,11 @@ from saras_common.errors import Unavailable
 from saras_common.ids import NewId, new_id
 from saras_common.metrics import Metrics
 from saras_common.outbox import Relay
+from saras_common.partitions import PartitionedConsumer
 from saras_common.tracing import connect_traces
 from saras_common.web import Loop, Worker, create_service_app, workers_of
+
+BOOK_BATCH = 32
 
 ENTRY_STATEMENT_MS = 8_000
 """An order that the database does not take by then is answered 503, and may be sent again with its key."""
@@ -99,7 +102,7 @@ def placing(context: Context, metrics: BookMetrics) -> Place:
         return outcomes
 
     def in_transaction(requests: Sequence[EntryRequest]) -> list[Outcome]:
-        users = {UUID(request.user_id) for request in requests}
+        users = {request.user_id for request in requests}
         with context.entry.pipelined_for_users(*users) as session:
             return place_orders(session, requests, rules=context.rules, now=context.clock.now(), new_id=context.new_id)
 
@@ -175,8 +178,31 @@ def workers(
     context = wire(settings, clock=clock, new_id=new_id)
     bus = connect_bus(settings.broker_url.get_secret_value())
     traces = connect_traces(settings.service, settings.traces_endpoint, settings.traces_share)
+
+    def feed(source: str, batch: int) -> Consumer:
+        partition = "" if source == settings.service else source
+        handle = consumer.book_handler(clock, new_id, book_metrics, partition)
+        return Consumer(
+            bus,
+            settings.service,
+            context.database,
+            handle,
+            source=source,
+            batch=batch,
+            metrics=metrics,
+            traces=traces,
+        )
+
+    book = PartitionedConsumer(
+        bus,
+        settings.service,
+        context.database,
+        feed,
+        count=settings.partitions,
+        batch=BOOK_BATCH,
+        find_owners=find_owners,
+    )
     handle = consumer.book_handler(clock, new_id, book_metrics)
-    book = Consumer(bus, "portfolio-service", context.database, handle, batch=32, metrics=metrics, traces=traces)
     totals = Consumer(bus, "portfolio-service.totals", context.database, handle, metrics=metrics)
     market = Consumer(bus, "portfolio-service.market", context.database, consumer.market_handler(), metrics=metrics)
     relay = Relay(context.database, bus, settings.schema_name, metrics=metrics)

@@ -6,7 +6,7 @@ from typing import Annotated, Any, ClassVar, Literal
 
 from pydantic import BeforeValidator, Field, StringConstraints, WithJsonSchema
 
-from portfolio_service.domain.views import OrderView
+from portfolio_service.domain.views import NO_CHARGES, OrderView
 from saras_common.charges import KINDS
 from saras_common.events import OrderType, Product, Side, Validity
 from saras_common.money import average_price, rupees
@@ -321,12 +321,13 @@ def order_document(view: OrderView) -> dict[str, Any]:
     """The JSON of an order (`OrderOut`), built by hand: a batch has a thousand of them."""
     price, trigger = view.price_paise, view.trigger_price_paise
     charges = _NO_CHARGES
-    if any(view.charges):
+    if view.charges is not NO_CHARGES and any(view.charges):
         charges = {kind: rupees(paise) for kind, paise in zip(KINDS, view.charges, strict=True)}
         charges["total"] = rupees(sum(view.charges))
     timeline: list[dict[str, Any]] = [{"at": view.created_at, "status": "ACCEPTED", "note": None}]
-    steps = sorted(view.timeline, key=lambda step: str(step[0]))  # news of a window may come after a wish to cancel
-    timeline += [{"at": at, "status": status, "note": note} for at, status, note in steps]
+    if view.timeline:
+        steps = sorted(view.timeline, key=lambda step: str(step[0]))  # news of a window may come after a wish to cancel
+        timeline += [{"at": at, "status": status, "note": note} for at, status, note in steps]
     return {
         "id": view.id,
         "user_id": view.user_id,

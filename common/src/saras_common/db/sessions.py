@@ -113,7 +113,7 @@ class Database:
         """
         return self._pipelined("service", "{}")
 
-    def pipelined_for_users(self, *user_ids: UUID) -> AbstractContextManager[Session]:
+    def pipelined_for_users(self, *user_ids: UUID | str) -> AbstractContextManager[Session]:
         """`for_users` in the same way."""
         return self._pipelined("users", _array(user_ids))
 
@@ -144,8 +144,8 @@ class Database:
                 connection.commit()
 
 
-def _array(user_ids: Sequence[UUID]) -> str:
-    return "{" + ",".join(str(UUID(str(user_id))) for user_id in user_ids) + "}"
+def _array(user_ids: Sequence[UUID | str]) -> str:
+    return "{" + ",".join([str(one if isinstance(one, UUID) else UUID(one)) for one in user_ids]) + "}"
 
 
 def driver(session: Session) -> psycopg.Connection:

@@ -2,7 +2,7 @@
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from itertools import groupby
+from itertools import groupby, islice
 from types import GenericAlias
 from typing import Any
 from uuid import UUID
@@ -44,15 +44,15 @@ def pack(events: Iterable[Event]) -> Iterator[Message]:
             yield Message(new_id(), kind, _ADAPTERS[kind].dump_json(part), len(part))
 
 
-def pack_rows(cls: type[Event], rows: Sequence[Mapping[str, Any]]) -> Iterator[Message]:
+def pack_rows(cls: type[Event], rows: Iterable[Mapping[str, Any]]) -> Iterator[Message]:
     """`pack` for hot paths: events of one kind given as plain mappings, fields complete, ``id`` and ``at`` included.
 
     Nothing is validated here; the consumer does that.
     """
     if not queues_of(cls.type):
         return
-    for start in range(0, len(rows), MAX_EVENTS_A_MESSAGE):
-        part = rows[start : start + MAX_EVENTS_A_MESSAGE]
+    left = iter(rows)
+    while part := list(islice(left, MAX_EVENTS_A_MESSAGE)):
         yield Message(new_id(), cls.type, dumps(part), len(part))
 
 

@@ -1,6 +1,6 @@
 """Where the book's events go: its own outbox, in the transaction they tell of."""
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping
 from typing import Any
 
 from sqlalchemy.orm import Session
@@ -17,9 +17,9 @@ def tell(session: Session, events: Iterable[Event]) -> None:
     _OUTBOX.add(session, events)
 
 
-def tell_rows(session: Session, cls: type[Event], rows: Sequence[Mapping[str, Any]]) -> None:
-    """`tell` for hot paths: events of one kind as plain mappings, complete."""
-    _OUTBOX.add_messages(session, list(pack_rows(cls, rows)))
+def tell_rows(session: Session, cls: type[Event], rows: Iterable[Mapping[str, Any]], *, soon: bool = False) -> None:
+    """`tell` for hot paths: events of one kind as plain mappings, complete; ``soon``: they wait for no company."""
+    _OUTBOX.add_messages(session, list(pack_rows(cls, rows)), soon=soon)
 
 
 def waiting(session: Session) -> int:

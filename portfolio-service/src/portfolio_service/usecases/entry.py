@@ -5,7 +5,7 @@ request that is refused costs its neighbours nothing; an error of the database u
 answered yet.
 """
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import replace
 from datetime import datetime
 from typing import Any
@@ -24,7 +24,7 @@ from portfolio_service.store.idempotency import Kept
 from saras_common.clock import trading_day
 from saras_common.errors import IdempotencyKeyReused, SarasError
 from saras_common.events import OrderAccepted
-from saras_common.ids import NewId
+from saras_common.ids import NewId, texts_of
 
 
 def place_orders(
@@ -33,8 +33,9 @@ def place_orders(
     """Answer every request, in order. Orders in an answer without an error are in the book, with their holds."""
     found = entry.lock_and_read(session, _asked(requests), now, new_id)
     desk = Desk(rules, found.markets, trading_day(now))
+    new_text = texts_of(new_id)
     placed: list[Placed] = []
-    told: list[dict[str, Any]] = []
+    origins: list[str | None] = []
     answers: list[Kept] = []
     mine: dict[tuple[str, str], tuple[bytes, Outcome]] = {}
     outcomes = []
@@ -47,16 +48,16 @@ def place_orders(
             same = fingerprint == request.fingerprint
             outcomes.append(replace(outcome, replayed=True) if same else Outcome(error=IdempotencyKeyReused()))
         else:
-            outcome, made = _decide(desk, found.wallets[request.user_id], request, now, new_id)
+            outcome, made = _decide(desk, found.wallets[request.user_id], request, now, new_text)
             outcomes.append(outcome)
             placed += made
-            told += [_told(order, request.request_id) for order in made]
+            origins += [request.request_id] * len(made)
             if request.key is not None:
                 mine[name] = (request.fingerprint, outcome)
                 answers.append(_kept(request, outcome))
     if placed or answers:
         entry.record(session, placed, _units(placed), answers, now)
-        outbox.tell_rows(session, OrderAccepted, told)
+        outbox.tell_rows(session, OrderAccepted, map(_told, placed, origins))
     return outcomes
 
 
@@ -76,7 +77,7 @@ def _asked(requests: Sequence[EntryRequest]) -> Asked:
 
 
 def _decide(
-    desk: Desk, wallet: Wallet, request: EntryRequest, now: datetime, new_id: NewId
+    desk: Desk, wallet: Wallet, request: EntryRequest, now: datetime, new_text: Callable[[], str]
 ) -> tuple[Outcome, list[Placed]]:
     before = wallet.copy() if request.atomic else None
     items: list[OrderView | SarasError] = []
@@ -85,14 +86,14 @@ def _decide(
         desk.check_user(wallet)
     except SarasError as refusal:
         return Outcome(error=refusal), []
-    journal_id = str(new_id())
+    journal_id = new_text()
     for order in request.orders:
         try:
             accepted = desk.accept(wallet, order)
         except SarasError as refusal:
             items.append(refusal)
             continue
-        made = Placed(str(new_id()), wallet.user_id, wallet.account_id, request.basket_id, journal_id, now, accepted)
+        made = Placed(new_text(), wallet.user_id, wallet.account_id, request.basket_id, journal_id, now, accepted)
         placed.append(made)
         items.append(_view(made))
     refusals = [(index, item) for index, item in enumerate(items) if isinstance(item, SarasError)]
