@@ -1,22 +1,24 @@
-"""Alembic without ini files: each package carries ``migrations/`` and brings one schema to its head."""
+"""Alembic without ini files: each package carries ``migrations/`` and brings one schema to its head.
+
+Who does not migrate does not load alembic: every process of every service would start a tenth slower.
+"""
 
 import importlib
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any, Literal
+from typing import TYPE_CHECKING, Any, Literal
 
 import psycopg
-from alembic import command, context
-from alembic.autogenerate import compare_metadata
-from alembic.config import Config
-from alembic.migration import MigrationContext
 from sqlalchemy import Connection, MetaData, NullPool, create_engine, text
 from sqlalchemy.engine import make_url
 from sqlalchemy.exc import OperationalError
 
 from saras_common.db.sessions import translated
+
+if TYPE_CHECKING:
+    from alembic.config import Config
 
 VERSION_TABLE = "alembic_version"
 LOCK_TIMEOUT_S = 2
@@ -32,6 +34,8 @@ def migrate(url: str, package: str) -> None:
     Processes that start together wait for one another. A table lock is waited for `LOCK_TIMEOUT_S` at most, for others
     queue behind whoever waits; then everybody gets past and it is tried again, `PATIENCE_S` long.
     """
+    from alembic import command
+
     deadline = time.monotonic() + PATIENCE_S
     with _connection(url) as connection:
         while True:
@@ -48,12 +52,16 @@ def migrate(url: str, package: str) -> None:
 
 def new_revision(url: str, package: str, message: str) -> None:
     """Write the next migration from the difference between the models and a migrated database."""
+    from alembic import command
+
     with _connection(url) as connection:
         command.revision(_config(package, connection), message, autogenerate=True)
 
 
 def run_migrations(metadata: MetaData) -> None:
     """The whole of a package's ``migrations/env.py``; ``metadata.schema`` is the schema it owns."""
+    from alembic import context
+
     connection: Connection = context.config.attributes["connection"]
     schema = metadata.schema
     if schema is None:
@@ -76,6 +84,9 @@ def run_migrations(metadata: MetaData) -> None:
 
 def find_drift(url: str, metadata: MetaData) -> list[Any]:
     """What differs between the migrated database and the models, as alembic's operations; empty when nothing does."""
+    from alembic.autogenerate import compare_metadata
+    from alembic.migration import MigrationContext
+
     schema = metadata.schema or ""
     with _connection(url) as connection:
         options = {"include_schemas": True, "include_name": _only(schema), "compare_type": True}
@@ -99,14 +110,16 @@ def _check_drift(connection: Connection, schema: str, metadata: MetaData) -> lis
     return [("check_constraint", *pair) for pair in sorted(found ^ wanted)]
 
 
-def _config(package: str, connection: Connection) -> Config:
+def _config(package: str, connection: Connection) -> "Config":
     config = scripts_of(package)
     config.attributes["connection"] = connection
     return config
 
 
-def scripts_of(package: str) -> Config:
+def scripts_of(package: str) -> "Config":
     """Alembic's configuration of where a package's migrations are."""
+    from alembic.config import Config
+
     module = importlib.import_module(package)
     if module.__file__ is None:
         raise ValueError(f"{package} has no folder")

@@ -12,10 +12,6 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any
 
-from alembic.migration import MigrationContext
-from alembic.operations import Operations
-from alembic.script import ScriptDirectory
-
 from saras_common.db.migrating import scripts_of
 
 _NAME = r"(?:[\w\"]+\.)?\"?(?P<table>\w+)\"?"
@@ -106,6 +102,8 @@ class Migration:
 
 def list_migrations(package: str) -> list[Migration]:
     """Every migration of ``package``, the first one first. No database is asked."""
+    from alembic.script import ScriptDirectory  # as in `migrating`: for those who ask
+
     scripts = ScriptDirectory.from_config(scripts_of(package))
     return [
         Migration(
@@ -125,6 +123,9 @@ def find_unsafe(package: str) -> list[str]:
 
 def _statements(upgrade: Any) -> Iterator[str]:
     """What ``upgrade`` would send, statement by statement, in one line each and without comments of ours."""
+    from alembic.migration import MigrationContext
+    from alembic.operations import Operations
+
     written = io.StringIO()
     options = {"as_sql": True, "output_buffer": written, "transactional_ddl": False}
     context = MigrationContext.configure(dialect_name="postgresql", opts=options)
