@@ -32,7 +32,7 @@ from saras_common.events import MAX_EVENTS_A_MESSAGE, SUBSCRIPTIONS, Message
 _log = logging.getLogger(__name__)
 
 STATEMENT_TIMEOUT_S = 15
-STUCK_CONSUMER_TIMEOUT_S = 60
+STUCK_CONSUMER_TIMEOUT_S = 120
 """A consumer that stopped dead inside a delivery loses it to another after this long."""
 
 POLL_S = 0.25
