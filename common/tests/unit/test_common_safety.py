@@ -97,6 +97,12 @@ def test_what_stops_a_running_service_is_wrong_in_any_release(package, statement
     assert find_unsafe(package(*executed(statement), mark=mark)) != []
 
 
+def test_a_constraint_is_validated_after_the_lock_it_was_added_under(package):
+    added = "ALTER TABLE s.orders ADD CONSTRAINT cheap CHECK (price < 10) NOT VALID"
+    (fault,) = find_unsafe(package(*executed(added, "ALTER TABLE s.orders VALIDATE CONSTRAINT cheap")))
+    assert "next migration" in fault
+
+
 @pytest.mark.parametrize(
     "statements",
     [

@@ -57,6 +57,7 @@ _TOUCHES = (
 )
 _TABLE = re.compile(rf"^(?:{'|'.join(_TOUCHES)}){_NAME}", re.IGNORECASE)
 _MADE = re.compile(rf"^CREATE TABLE (?:IF NOT EXISTS )?{_NAME}", re.IGNORECASE)
+_VALIDATES = re.compile(r"^ALTER TABLE .*\bVALIDATE CONSTRAINT (?P<name>\w+)", re.IGNORECASE)
 _HURRIES_NOT = re.compile(r"^(SET|RESET) (LOCAL |SESSION )?lock_timeout\b", re.IGNORECASE)
 _BESIDE = re.compile(r"\bINDEX CONCURRENTLY\b|^-- until nothing changes", re.IGNORECASE)
 
@@ -86,6 +87,10 @@ class Migration:
     def _unsafe(self) -> Iterator[tuple[str, str]]:
         made: set[str] = set()
         for statement in self.statements:
+            if (match := _VALIDATES.search(statement)) and any(
+                f"ADD CONSTRAINT {match['name']} " in earlier for earlier in self.statements
+            ):
+                yield statement, "reads the table under the lock of what it validates: do that in the next migration"
             if match := _MADE.match(statement):
                 made.add(match["table"])
             table = _TABLE.match(statement)
