@@ -17,6 +17,7 @@ from prove.shapes import Operation, Shapes
 from prove.wire import JSON, Request
 from schemathesis import GenerationMode
 from schemathesis.core import NOT_SET
+from schemathesis.core.result import Ok
 
 AT_ONCE = 40
 """Cases of one operation and kind that are drawn together: setting up for the first costs as much as ten."""
@@ -29,7 +30,7 @@ OWN_IDS = 0.6
 def cases(document: Mapping[str, Any], shapes: Shapes, draw: random.Random, at_once: int = AT_ONCE) -> Iterator[Case]:
     """Without end: the operations in a drawn order, each with what is allowed and with what is not."""
     drawable = schemathesis.openapi.from_dict(_without_login(document))
-    found = {result.ok().label: result.ok() for result in drawable.get_all_operations()}
+    found = {each.ok().label: each.ok() for each in drawable.get_all_operations() if isinstance(each, Ok)}
     operations = [operation for operation in shapes.operations if operation.name in found]
     while True:
         turns = [(operation, mode) for operation in operations for mode in KINDS]
