@@ -68,6 +68,8 @@ HEADLINES = {
     "database": ("troubles", "kills", "orders answered 202"),
     "money": ("allocations", "partly filled blocks for fairness"),
     "races": ("oversell races", "overspend races"),
+    "tokens": ("hostile tokens and ways to show them", "protected routes", "attempts"),
+    "strangers": ("checks", "requests with the application's check off", "columns offered in a body"),
     "controls": ("orders over a limit", "halts under fire"),
     "input": ("cases", "ambiguous requests", "forged heads"),
     "load": ("healthy calls measured",),

@@ -28,6 +28,8 @@ NAMES = (
     "money",
     "races",
     "messages",
+    "tokens",
+    "strangers",
     "input",
     "load",
     "controls",
