@@ -38,7 +38,7 @@ AT_ONCE = 3
 
 BACK_WITHIN_S = 15.0
 GIVEN_UP_S = 60.0
-AUDIT_S = 60.0
+AUDIT_S = 40.0
 """Of the time a run may take: everything settled, everything compared."""
 
 BEAT_S = 0.1
