@@ -42,6 +42,33 @@ def test_what_waits_shares_the_next_commit_up_to_the_limit():
     assert [len(group) for group in groups] == [10, 10, 5]
 
 
+def test_a_crowd_is_gathered_and_who_comes_alone_is_not_kept():
+    groups, gate = [], threading.Event()
+
+    def place(requests):
+        groups.append([item.user_id for item in requests])
+        gate.wait(5)
+        return [Outcome() for _ in requests]
+
+    async def one_after_the_other(entry, *names):
+        waiting = []
+        for name in names:
+            waiting.append(asyncio.create_task(entry.submit(request(name))))
+            await asyncio.sleep(0)
+            await asyncio.sleep(0)  # by now a flusher had the chance to take what is there
+        gate.set()
+        await asyncio.gather(*waiting)
+
+    async def run():
+        entry = entry_over(place)
+        await one_after_the_other(entry, "alone", "a", "b")
+        await one_after_the_other(entry, "c", "d", "e")
+        entry.close()
+
+    asyncio.run(run())
+    assert groups == [["alone"], ["a", "b"], ["c", "d", "e"]]
+
+
 def test_a_second_transaction_passes_one_that_is_stuck():
     gate = threading.Event()
 
