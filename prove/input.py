@@ -107,8 +107,11 @@ def _books(at: PlatformProcess, admin: Person) -> list[str]:
     return [] if report["balanced"] else [f"the books do not balance afterwards: {json.dumps(report)[:500]}"]
 
 
-async def forge(at: PlatformProcess, person: Person, admin: Person) -> Outcome:
-    """Everything only the gateway may say, said by a user: even with the platform's own key it opens nothing."""
+async def forge(at: PlatformProcess, person: Person, admin: Person, *, tokens: int | None = None) -> Outcome:
+    """Everything only the gateway may say, said by a user: even with the platform's own key it opens nothing.
+
+    ``tokens``: only so many of the values that are tried.
+    """
     key = Home(at.home).vault().get("internal_token_key")["internal_token_key"]
     with Api(at.url) as api:
         api.login(person.email, person.password)
@@ -117,7 +120,7 @@ async def forge(at: PlatformProcess, person: Person, admin: Person) -> Outcome:
         api.login(admin.email, admin.password)
         admin_id = api.get("/me")["id"]
     line = Crowd(at, published(at), [person], admin, 0).line()
-    values = [*framing.inner_tokens(key, admin_id), admin_id, framing.FORGED_ADDRESS]
+    values = [*framing.inner_tokens(key, admin_id), admin_id, framing.FORGED_ADDRESS][:tokens]
     try:
         return await framing.forgeries(line, person, user_id, values)
     finally:

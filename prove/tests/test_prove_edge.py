@@ -36,11 +36,11 @@ def shapes():
 
 def test_hostile_drawn_and_good_calls_are_answered_as_documented(scene, crowd):
     people, admin = crowd
-    outcome = edge.play_cases(scene.platform, Run(7, 700, time.monotonic() + 60), people, admin, drawn_at_once=2)
+    outcome = edge.play_cases(scene.platform, Run(7, 420, time.monotonic() + 60), people, admin, drawn_at_once=10)
     assert outcome.examples == []
-    assert outcome.counts["cases"] == 700
-    assert min(outcome.counts[f"cases: {kind}"] for kind in set(edge.KINDS)) > 100
-    assert outcome.counts["answered 200"] > 50
+    assert outcome.counts["cases"] == 420
+    assert min(outcome.counts[f"cases: {kind}"] for kind in set(edge.KINDS)) >= 70
+    assert outcome.counts["answered 200"] > 30
 
 
 def test_ambiguous_requests_are_refused(scene):
@@ -53,15 +53,16 @@ def test_ambiguous_requests_are_refused(scene):
 
 def test_only_the_gateway_says_who_calls(scene, crowd):
     people, admin = crowd
-    outcome = asyncio.run(edge.forge(scene.platform, people[0], admin))
+    outcome = asyncio.run(edge.forge(scene.platform, people[0], admin, tokens=1))
     assert outcome.examples == []
-    assert outcome.counts["forged heads"] > 100
+    assert outcome.counts["forged heads"] > 90
     assert outcome.counts["sessions opened from a forged address"] > 10
 
 
 def test_no_canary_gets_out_and_every_leak_is_found(scene):
     secrets.live(scene, 1)
-    outcome = secrets.judge(scene, secrets.search(scene), secrets.leaks(scene))
+    planted = secrets.leaks(scene)
+    outcome = secrets.judge(scene, secrets.search(scene), planted)
     outcome.violate(*secrets.limits(scene))
     assert outcome.examples == []
     assert outcome.counts["leaks found"] == outcome.counts["leaks planted"]
