@@ -29,10 +29,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
 def _run(options: argparse.Namespace, settings: PlatformSettings, console: Console) -> int:
     if options.command == "up":
         return _up(options, settings, console)
-    if options.command == "migrate":
-        from saras.migrating import migrate_all
-
-        return migrate_all(settings, console)
+    if options.command in {"migrate", "parked"}:
+        return _run_on_database(options, settings, console)
     if options.command == "down":
         from saras.spread.control import stop_detached
 
@@ -47,6 +45,16 @@ def _run(options: argparse.Namespace, settings: PlatformSettings, console: Conso
 
         return run_demo(settings, console, users=options.users, orders=options.orders, keep=options.keep)
     return _run_admin(options, settings, console)
+
+
+def _run_on_database(options: argparse.Namespace, settings: PlatformSettings, console: Console) -> int:
+    if options.command == "migrate":
+        from saras.migrating import migrate_all
+
+        return migrate_all(settings, console)
+    from saras.parked import run_parked
+
+    return run_parked(settings, options.event, console)
 
 
 def _up(options: argparse.Namespace, settings: PlatformSettings, console: Console) -> int:
@@ -103,6 +111,8 @@ def _parser() -> argparse.ArgumentParser:
     halt.add_argument("reason", help="kept with the switch and shown to everybody who asks")
     commands.add_parser("resume", help="take the kill switch back")
     commands.add_parser("reconcile", help="compare the book with the broker; exits 1 when they differ")
+    parked = commands.add_parser("parked", help="events that consumers gave up on; with an id, hand that one back")
+    parked.add_argument("event", metavar="EVENT", nargs="?", help="its id, once the cause is mended")
     verify = commands.add_parser("verify", help="recompute a batch's allocation, or check all evidence of this home")
     verify.add_argument(
         "batch", metavar="BATCH", nargs="?", help="the batch's id; without it, audit log and certificates"
