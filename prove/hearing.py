@@ -26,18 +26,18 @@ class Heard:
 
     def judge(self, reply: http.client.HTTPResponse, code: str, took_s: float) -> None:
         """Note one answer, and what is wrong with it."""
-        status = http.HTTPStatus(reply.status)
-        self.statuses[status.value] += 1
+        status = reply.status
+        self.statuses[status] += 1
         self.longest_s = max(self.longest_s, took_s)
         if took_s > ANSWERED_WITHIN_S:
-            self.wrong.append(f"{status.value} came after {took_s:.0f} s")
-        if status is http.HTTPStatus.SERVICE_UNAVAILABLE:
+            self.wrong.append(f"{status} came after {took_s:.0f} s")
+        if status == http.HTTPStatus.SERVICE_UNAVAILABLE:
             self.refusals_s.append(took_s)
             kind, retry_after = reply.getheader("Content-Type") or "", reply.getheader("Retry-After")
             if PROBLEM not in kind or retry_after is None:
                 self.wrong.append(f"a 503 of kind {kind!r} with Retry-After {retry_after}")
-        elif not status.is_success and code not in REFUSALS:
-            self.wrong.append(f"{status.value} {code}")
+        elif not 200 <= status < 300 and code not in REFUSALS:
+            self.wrong.append(f"{status} {code}")
 
 
 class WatchedLine(Line):

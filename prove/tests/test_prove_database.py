@@ -1,8 +1,8 @@
 """Slices of the database's trouble: a disk that fills and a server that is killed, and answers that must be seen."""
 
 import random
-import threading
 from collections import Counter
+from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 from prove import database
@@ -13,7 +13,7 @@ from saras_common.db import Database
 from saras_common.errors import Unavailable
 from saras_common.postgres import EmbeddedPostgres, free_port
 
-ROW = "INSERT INTO kept (number, filler) VALUES (:number, repeat(md5(:number::text), 2000))"
+ROW = "INSERT INTO kept (number, filler) VALUES (:number, repeat(md5(CAST(:number AS text)), 2000))"
 
 
 class Bench:
@@ -42,16 +42,6 @@ class Bench:
         self.server.stop()
 
 
-def in_a_thread(work):
-    """What it mounts, only this thread sees."""
-    found = []
-    thread = threading.Thread(target=lambda: found.append(work()))
-    thread.start()
-    thread.join()
-    assert found, "it failed"
-    return found[0]
-
-
 def fill_and_kill(folder):
     with database.own_disk(folder / "disk") as disk:
         if disk is None:
@@ -75,7 +65,8 @@ def fill_and_kill(folder):
 
 
 def test_what_was_promised_before_a_full_disk_and_a_kill_is_kept(tmp_path):
-    done = in_a_thread(lambda: fill_and_kill(tmp_path))
+    with ThreadPoolExecutor(1) as pool:  # what a thread mounts, only that thread sees
+        done = pool.submit(fill_and_kill, tmp_path).result()
     if done is None:
         pytest.skip("mounting a disk of our own is not allowed here")
     promised, kept = done
