@@ -95,7 +95,7 @@ class Telemetry:
 def _formatted(line: Line) -> bytes:
     at, request_id, method, path, status, seconds, client, user = line
     document = {
-        "at": datetime.fromtimestamp(at, UTC).isoformat().replace("+00:00", "Z"),
+        "at": datetime.fromtimestamp(at, UTC),
         "level": "info",
         "service": "api-gateway",
         "logger": "access",
@@ -107,4 +107,4 @@ def _formatted(line: Line) -> bytes:
     }
     if user:
         document["user_id"] = user
-    return orjson.dumps(document, option=orjson.OPT_APPEND_NEWLINE)
+    return orjson.dumps(document, option=orjson.OPT_APPEND_NEWLINE | orjson.OPT_UTC_Z)
