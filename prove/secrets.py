@@ -7,6 +7,8 @@ be in the few places named here as its homes, and nowhere else, in no spelling.
 
 import base64
 import contextlib
+import http.client
+import json
 import subprocess
 import time
 from collections import Counter
@@ -22,7 +24,7 @@ from prove.samples import PASSWORD
 
 from saras.backup import back_up
 from saras.backup.manifest import server_of
-from saras.client import Api, NotReachable
+from saras.client import Api
 from saras_common.postgres import binaries
 from saras_common.testing import PrivateRabbit, PrivateRedis
 from trade_executor.sealing import Sealer
@@ -41,9 +43,10 @@ def search(on: Scene) -> Net:
     for name, heard in (("traces", on.traces.heard), ("messages to webhooks", on.hooks.heard)):
         for part in heard:
             net.look(name, part)
-    with Api(on.platform.url) as api, contextlib.suppress(NotReachable):
-        for path in ("/metrics", "/docs", "/health/ready", "/api/v1/openapi.json", "/api/v1/event-schemas.json"):
-            net.look(f"page {path}", _page(api, path))
+    for path in ("/metrics", "/docs", "/health/ready", "/api/v1/openapi.json", "/api/v1/event-schemas.json"):
+        net.look(f"page {path}", _page(on.platform.port, path))
+    for name, port in _ports(on).items():
+        net.look(f"metrics of {name}", _page(port, "/metrics"))
     for process, called in processes(on):
         net.look_at_process(process, called)
     net.look_below(on.folder / "home", "home")
@@ -52,10 +55,20 @@ def search(on: Scene) -> Net:
     return net
 
 
-def _page(api: Api, path: str) -> bytes:
-    http = api._http._connection  # noqa: SLF001 - these pages are not JSON
-    http.request("GET", path)
-    return http.getresponse().read()
+def _page(port: int, path: str) -> bytes:
+    connection = http.client.HTTPConnection("127.0.0.1", port, timeout=10)
+    try:
+        connection.request("GET", path)
+        return connection.getresponse().read()
+    finally:
+        connection.close()
+
+
+def _ports(on: Scene) -> dict[str, int]:
+    """Of each process of a platform spread out but its gateway; of one process, none of its own."""
+    path = on.home.services / "ports.json"
+    ports: dict[str, int] = json.loads(path.read_text()) if path.exists() else {}
+    return {name: port for name, port in ports.items() if "." in name and not name.startswith("api-gateway")}
 
 
 def processes(on: Scene) -> Iterator[tuple[psutil.Process, str]]:
