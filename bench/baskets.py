@@ -59,7 +59,7 @@ def once(count: int, seed: int) -> tuple[float, int]:
     seconds = time.perf_counter() - started
     proceeds = plan.sells @ prices
     assert (plan.sells <= held).all()
-    assert (plan.buys @ costs <= proceeds).all()
+    assert (plan.buys @ prices <= proceeds).all()
     return seconds, orders
 
 

@@ -14,7 +14,9 @@ from analytics_service.domain.positions import Position
 from analytics_service.domain.trades import Source
 from analytics_service.store.reports import Report
 from analytics_service.store.trades import PositionKey, RejectedTrade
+from analytics_service.usecases import contributing
 from analytics_service.usecases.attribution import CONVENTION, Attribution
+from analytics_service.usecases.contributing import Contributions
 from analytics_service.usecases.history import Bar
 from analytics_service.usecases.overview import Overview
 from analytics_service.usecases.performance import Performance
@@ -96,7 +98,9 @@ def traded_document(positions: Sequence[Position], unrealised: int | None) -> di
     }
 
 
-def performance_document(user_id: UUID, performance: Performance, attribution: Attribution) -> dict[str, Any]:
+def performance_document(
+    user_id: UUID, performance: Performance, contributed: Contributions, attribution: Attribution
+) -> dict[str, Any]:
     """How a user did over a period, and the days it is computed from."""
     history = performance.history
     days = [day.item() for day in history.days]
@@ -108,6 +112,13 @@ def performance_document(user_id: UUID, performance: Performance, attribution: A
         "is_live": performance.is_live,
         "benchmark": performance.benchmark,
         "figures": figures_document(performance.figures),
+        "contribution": {
+            "items": [
+                {"name": one.name, "profit": rupees(one.pnl_paise), "ratio": one.ratio} for one in contributed.items
+            ],
+            "reason": contributed.reason,
+            "convention": contributing.CONVENTION,
+        },
         "attribution": {
             "sectors": _effects_documents(attribution.sectors),
             "asset_classes": _effects_documents(attribution.asset_classes),

@@ -107,11 +107,15 @@ class CorporateActionRow(Base):
     """Splits and bonuses: from ``ex_day`` on one old share is ``ratio`` new ones."""
 
     __tablename__ = "corporate_actions"
-    __table_args__ = (CheckConstraint("ratio > 0 AND ratio < 1000000", name="corporate_actions_ratio"),)
+    __table_args__ = (
+        CheckConstraint("ratio > 0 AND ratio < 1000000", name="corporate_actions_ratio"),
+        CheckConstraint("kind IN ('split', 'bonus')", name="corporate_actions_kind"),
+    )
 
     instrument: Mapped[str] = _key()
     ex_day: Mapped[date] = mapped_column(primary_key=True)
     ratio: Mapped[Decimal]
+    kind: Mapped[str] = mapped_column(server_default="split")
 
 
 class TradeRow(Base):

@@ -44,11 +44,15 @@ Ratio = Annotated[
 
 
 class CorporateActionIn(Strict):
-    """A split or bonus: from ``ex_day`` on one old share is ``ratio`` new ones ("2" for a 1:1 bonus)."""
+    """A split or bonus: from ``ex_day`` on one old share is ``ratio`` new ones ("2" for a 1:1 bonus).
+
+    ``kind`` matters for tax: a split divides the cost of what was bought, a bonus adds shares that cost nothing.
+    """
 
     instrument: InstrumentName
     ex_day: Day
     ratio: Ratio
+    kind: Literal["split", "bonus"] = "split"
 
 
 class CorporateActionsIn(Strict):
@@ -213,6 +217,22 @@ class AttributionOut(Answer):
     convention: str
 
 
+class HoldingContributionOut(Answer):
+    """Profit of one holding in a period, and its part of the time-weighted return."""
+
+    name: str
+    profit: str
+    ratio: float | None
+
+
+class ContributionsOut(Answer):
+    """Profit by holding, charges apart, or none with the reason."""
+
+    items: list[HoldingContributionOut]
+    reason: str | None
+    convention: str
+
+
 class PerformanceOut(Answer):
     """How a user did over a period. ``is_live``: the last day is today as it stands."""
 
@@ -222,6 +242,7 @@ class PerformanceOut(Answer):
     is_live: bool
     benchmark: str
     figures: dict[str, FigureOut]
+    contribution: ContributionsOut
     attribution: AttributionOut
     history: list[PointOut]
 

@@ -10,6 +10,7 @@ import pytest
 from analytics_service import tasks
 from analytics_service.usecases import closes, reports
 from saras_common.clock import trading_day
+from saras_common.db import Database
 from saras_common.ids import new_id
 from saras_common.inbox import Inbox
 
@@ -120,6 +121,22 @@ def test_after_a_close_the_tables_of_all_users_are_there_for_administrators(door
     assert trader.get(f"/reports/runs/{done['positions']['id']}/content").status_code == 404
 
 
+def test_a_users_reports_are_asked_for_and_read_where_row_level_security_holds(door, trader, monkeypatch):
+    path = f"/reports/runs/{trader.post('/reports', {'name': 'trades'}).json()['id']}"
+    work(door)
+
+    def sees_everything(_):
+        raise AssertionError("a user's request sees every row")
+
+    monkeypatch.setattr(Database, "for_service", sees_everything)
+    assert trader.post("/reports", {"name": "positions"}).status_code == 202
+    assert len(trader.get("/reports").json()["items"]) == 2
+    assert trader.get(path).json()["status"] == "done"
+    assert trader.get(f"{path}/content").status_code == 200
+    monkeypatch.undo()
+    work(door)
+
+
 def test_a_report_left_by_a_dead_worker_is_made_by_the_next(door, trader):
     asked = trader.post("/reports", {"name": "trades"}).json()
     with door.service.database.for_service() as session:
@@ -130,6 +147,22 @@ def test_a_report_left_by_a_dead_worker_is_made_by_the_next(door, trader):
     )
     work(door)
     assert trader.get(f"/reports/runs/{asked['id']}").json()["status"] == "done"
+
+
+def test_all_users_tables_are_made_before_the_first_close_too(service, monkeypatch):
+    told = []
+    monkeypatch.setattr(reports.reports, "set_progress", lambda *values: told.append(values[-1]))
+    users = [service.user(cash=1, shelves={INFY: (count, count * 1000, 2000)}) for count in (1, 2, 3)]
+    asked = reports.queue_report(service.context, "positions", new_id(), None, all_users=True)
+    assert reports.work_one(service.context)
+    with service.database.for_service() as session:
+        filename, _, content = reports.reports.find_content(session, asked.id)
+    rows = list(csv.DictReader(io.StringIO(content.decode())))
+    assert {row["user_id"]: row["market_value"] for row in rows} == {
+        str(user): f"{20 * count}.00" for count, user in enumerate(users, 1)
+    }
+    assert filename.startswith("positions_")
+    assert told == [33, 66, 99]
 
 
 def test_the_round_closes_the_day_and_makes_its_reports(service):

@@ -1,13 +1,15 @@
 """Why a portfolio did better than the market: effects over the months of kept closes."""
 
 from datetime import date
+from decimal import Decimal
 
 import pytest
 
+from analytics_service.domain.tax import Action, ActionKind
 from analytics_service.usecases import closes
 from analytics_service.usecases.attribution import get_attribution
 from analytics_service.usecases.performance import get_performance
-from saras_common.events import CorporateAction, DayPrice, InstrumentFacts
+from saras_common.events import DayPrice, InstrumentFacts
 from saras_common.ids import new_id
 
 INFY, TCS, WIPRO = "NSE:INFY", "NSE:TCS", "NSE:WIPRO"
@@ -31,8 +33,7 @@ def history(service):
                 for day, p in zip((D1, D2, D3), prices, strict=True)
             ],
         )
-        action = CorporateAction(instrument=TCS, ex_day=date(2026, 5, 4), ratio="2")
-        closes.market.put_actions(session, [(action.instrument, action.ex_day, 2)])
+        closes.market.put_actions(session, [Action(TCS, date(2026, 5, 4), Decimal(2), ActionKind.SPLIT)])
     return service
 
 

@@ -2,15 +2,17 @@
 
 import csv
 import io
+from dataclasses import replace
 from datetime import UTC, date, datetime
 
 import pytest
 from pypdf import PdfReader
+from reportlab.pdfbase.ttfonts import ShapedStr, shapeStr
 
 from analytics_service import reports
 from analytics_service.domain.figures import Figure, Reason
 from analytics_service.domain.tax import ClosedLot, OpenLot, Term
-from analytics_service.reports import CashRow, Person, PnlRow, PositionRow, ReportData, TradeRow
+from analytics_service.reports import CashRow, Person, PnlRow, PositionRow, ReportData, TradeRow, fonts
 from analytics_service.reports.sheets import text_cell
 
 NOW = datetime(2026, 11, 20, 12, tzinfo=UTC)
@@ -188,6 +190,37 @@ def test_monthly_statement():
         assert expected in text
     # one holding has no mark, so the total is not known either
     assert "Total\n–\n–" in text
+
+
+NAMES_IN_INDIA = {
+    "Devanagari": "क्षत्रिय श्रीनिवासन्", "Bengali": "মুখোপাধ্যায়", "Gurmukhi": "ਗੁਰਪ੍ਰੀਤ", "Gujarati": "પટેલ",
+    "Oriya": "ଓଡ଼ିଶା", "Tamil": "தமிழ்ச்செல்வன்", "Telugu": "రాజేశ్వరి", "Kannada": "ಕೃಷ್ಣಮೂರ್ತಿ", "Malayalam": "ശ്രീകുമാർ",
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("script", NAMES_IN_INDIA)
+def test_names_are_written_in_the_scripts_of_india(script):
+    name = NAMES_IN_INDIA[script]
+    person = replace(ASHA, full_name=name)
+    position = PositionRow("u1", "Main", "NSE:INFY", "CNC", name, 3, 100000, 50000, 0)
+    report = reports.build("monthly_statement", replace(data(positions=[position]), person=person))
+    page = PdfReader(io.BytesIO(report.content)).pages[0]
+    embedded = {str(font.get_object()["/BaseFont"]) for font in page["/Resources"]["/Font"].values()}
+    assert any(f"NotoSans{script}" in font for font in embedded)
+    assert "(₹)" in page.extract_text()
+    assert "?" not in page.extract_text()
+
+
+def test_vowel_signs_and_conjuncts_are_shaped():
+    assert fonts.marked("क्षि").startswith('<font name="NotoSansDevanagari-Regular">')
+    shaped = shapeStr("क्षि", "NotoSansDevanagari-Regular", 10)
+    assert isinstance(shaped, ShapedStr)
+    assert len(shaped) == 2  # the sign is drawn before the one letter of three
+
+
+def test_letters_of_no_font_are_question_marks_and_markup_is_text():
+    assert fonts.marked("李 <b> & é") == "? &lt;b&gt; &amp; é"
+    assert fonts.plain("राम 李₹") == "??? ?₹"
 
 
 def test_a_worth_that_is_not_known_leaves_the_gain_unknown():

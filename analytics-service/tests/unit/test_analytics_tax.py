@@ -1,12 +1,13 @@
 """Tax lots, first in first out, against worked examples."""
 
 from datetime import UTC, date, datetime, timedelta
+from decimal import Decimal
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from analytics_service.domain.tax import LotTrade, Term, match_fifo, term_of
+from analytics_service.domain.tax import Action, ActionKind, LotTrade, Term, match_fifo, term_of
 
 START = datetime(2025, 3, 3, 5, tzinfo=UTC)
 
@@ -108,3 +109,49 @@ def test_no_share_and_no_paisa_is_lost_whatever_the_order_they_come_in(fills, sh
     assert len({lot.quantity > 0 for lot in lots.open}) <= 1
     shuffler.shuffle(trades)
     assert match_fifo(trades) == lots
+
+
+def acted(kind, ratio, *, after_days, instrument="NSE:INFY"):
+    return Action(instrument, (START + timedelta(days=after_days)).date(), Decimal(ratio), ActionKind(kind))
+
+
+def test_a_split_multiplies_open_lots_and_divides_their_cost():
+    # 10 at 100 and 5 at 130, two for one, then 24 sold at 70: all of the first lot and four of the second
+    lots = match_fifo(traded((10, 100_000), (5, 65_000), (-24, 168_000)), [acted("split", "2", after_days=2)])
+    assert [(lot.quantity, lot.cost_paise, lot.gain_paise) for lot in lots.closed] == [
+        (20, 100_000, 40_000),
+        (4, 26_000, 2_000),
+    ]
+    assert [(lot.quantity, lot.cost_paise) for lot in lots.open] == [(6, 39_000)]
+
+
+def test_a_bonus_costs_nothing_and_is_held_from_its_allotment():
+    # 100 held since long, one for one; 150 sold half a year later: the old ones long term, the new ones short
+    trades = traded((100, 1_000_000), (-150, 900_000), days_apart=500)
+    lots = match_fifo(trades, [acted("bonus", "2", after_days=320)])
+    assert [(lot.quantity, lot.cost_paise, lot.gain_paise, lot.term) for lot in lots.closed] == [
+        (100, 1_000_000, -400_000, Term.LONG),
+        (50, 0, 300_000, Term.SHORT),
+    ]
+    (left,) = lots.open
+    assert (left.quantity, left.cost_paise, left.opened_on) == (50, 0, (START + timedelta(days=320)).date())
+
+
+def test_actions_give_whole_shares_and_touch_only_what_was_held_before_them():
+    # one for three on 10 shares is three, and the trades of the ex-day are of new shares
+    later = traded((10, 1000), (7, 700))
+    lots = match_fifo(
+        later, [acted("bonus", "1.3333", after_days=1), acted("split", "5", after_days=9, instrument="X")]
+    )
+    assert [(lot.quantity, lot.cost_paise) for lot in lots.open] == [(10, 1000), (3, 0), (7, 700)]
+    # one for four on lots of 3 and 3: the whole share that is left keeps what its lot cost
+    lots = match_fifo(traded((3, 300), (3, 330)), [acted("split", "0.25", after_days=5)])
+    assert [lot.quantity for lot in lots.open] == [1]
+
+
+@given(st.lists(st.integers(1, 500), min_size=1, max_size=6), st.sampled_from(["2", "5", "1.5", "10", "1.3333"]))
+def test_a_split_and_a_bonus_give_the_same_shares_and_keep_the_cost(quantities, ratio):
+    trades = traded(*((quantity, quantity * 100) for quantity in quantities))
+    split, bonus = (match_fifo(trades, [acted(kind, ratio, after_days=60)]) for kind in ActionKind)
+    assert sum(lot.quantity for lot in split.open) == sum(lot.quantity for lot in bonus.open)
+    assert remaining_cost(split) == remaining_cost(bonus) == sum(quantities) * 100

@@ -232,7 +232,7 @@ class RunRow(Base):
     created_at: Mapped[datetime]
     looked_at: Mapped[datetime]
     ended_at: Mapped[datetime | None]
-    is_tried: Mapped[bool]
+    is_tried: Mapped[bool] = mapped_column(server_default="true")
     cancel_asked_at: Mapped[datetime | None]
 
 

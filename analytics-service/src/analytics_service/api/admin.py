@@ -6,6 +6,7 @@ from fastapi import APIRouter, Depends, Query, Request, Response
 
 from analytics_service.api.edge import Ctx, answer, id_in_cursor, id_in_path
 from analytics_service.documents import rejected_document
+from analytics_service.domain.tax import Action, ActionKind
 from analytics_service.schemas import (
     CloseIn,
     CloseOut,
@@ -22,7 +23,7 @@ from analytics_service.store import valuations
 from analytics_service.usecases import closes, history, reports, trades
 from saras_common.clock import trading_day
 from saras_common.errors import Conflict
-from saras_common.events import CorporateAction, InstrumentFacts
+from saras_common.events import InstrumentFacts
 from saras_common.schemas import InstrumentName, Limit, Page, encode_cursor
 from saras_common.web import AdminUser, StrictRoute
 
@@ -130,9 +131,7 @@ def import_prices(
 @router.post("/history/corporate-actions", response_model=CountOut)
 def import_actions(body: CorporateActionsIn, _admin: AdminUser, ctx: Ctx) -> Response:
     """Record splits and bonuses, new or corrected."""
-    actions = [
-        CorporateAction(instrument=one.instrument, ex_day=one.ex_day, ratio=f"{one.ratio:f}") for one in body.actions
-    ]
+    actions = [Action(one.instrument, one.ex_day, one.ratio, ActionKind(one.kind)) for one in body.actions]
     with ctx.database.for_service() as session:
         history.record_actions(session, ctx.outbox, actions, ctx.clock.now())
     return answer({"count": len(actions)})

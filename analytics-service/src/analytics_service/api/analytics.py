@@ -10,6 +10,7 @@ from analytics_service.charts.raster import to_image
 from analytics_service.documents import history_document, overview_document, performance_document
 from analytics_service.schemas import AnalyticsOut, HistoryOut, PerformanceOut
 from analytics_service.usecases.attribution import get_attribution
+from analytics_service.usecases.contributing import get_contributions
 from analytics_service.usecases.history import get_history
 from analytics_service.usecases.overview import get_overview
 from analytics_service.usecases.performance import get_performance
@@ -65,8 +66,9 @@ def read_performance(
             risk_free=ctx.rules.risk_free,
             now=None if book is None else (today, book),
         )
+        contributed = get_contributions(session, subject, performance, book)
         attribution = get_attribution(session, subject, performance.history)
-    return answer(performance_document(subject, performance, attribution))
+    return answer(performance_document(subject, performance, contributed, attribution))
 
 
 @router.get("/analytics/charts/{name}", response_class=Response, responses=_CHART_ANSWERS)

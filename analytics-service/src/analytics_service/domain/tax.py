@@ -1,14 +1,20 @@
 """Tax lots: first in, first out, each sale matched to what it sold, with the term it was held for.
 
 Costs are whole paise: a part of a lot takes its share rounded, the last part takes the rest, so nothing is lost.
-Charges are not in them. Splits and bonuses are not applied.
+Charges are not in them. A split multiplies the shares of open lots and leaves what they cost; a bonus adds a lot that
+cost nothing and is held from its allotment, for which the ex-day stands (Income-tax Act 1961, section 55 (2) (aa) and
+section 2 (42A)). Both give whole shares, a fraction is lost to the lots: companies pay it out in cash. The values of 31
+January 2018 that older lots may be taxed on (grandfathering, section 112A) are not known here.
 """
 
+import math
 from collections import defaultdict, deque
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, replace
 from datetime import date, datetime
+from decimal import Decimal
 from enum import StrEnum
+from fractions import Fraction
 
 from saras_common.money import round_half_up
 
@@ -34,6 +40,28 @@ class LotTrade:
     value_paise: int
     """≥ 0, without charges."""
     product: str = "CNC"
+
+
+class ActionKind(StrEnum):
+    """What a company did to its shares."""
+
+    SPLIT = "split"
+    BONUS = "bonus"
+
+
+@dataclass(frozen=True, slots=True)
+class Action:
+    """From ``ex_day`` on one old share is ``ratio`` new ones."""
+
+    instrument: str
+    ex_day: date
+    ratio: Decimal
+    kind: ActionKind
+
+    @property
+    def fraction(self) -> Fraction:
+        """The ratio as it was meant: "1.3333" is four for three."""
+        return Fraction(self.ratio).limit_denominator(1000)
 
 
 @dataclass(frozen=True, slots=True)
@@ -80,17 +108,47 @@ class TaxLots:
         return sum(lot.gain_paise for lot in self.closed if lot.term is term)
 
 
-def match_fifo(trades: Iterable[LotTrade]) -> TaxLots:
+def match_fifo(trades: Iterable[LotTrade], actions: Iterable[Action] = ()) -> TaxLots:
     """Match the trades of one user, in any order: by time and trade id, per instrument and product.
 
-    A trade that closes more than there is opens a lot of the other side with the rest, at its own price.
+    A trade that closes more than there is opens a lot of the other side with the rest, at its own price. ``actions``
+    come before the trades of their day.
     """
     closed: list[ClosedLot] = []
     books: dict[tuple[str, str], deque[OpenLot]] = defaultdict(deque)
+    due = deque(sorted(actions, key=lambda one: (one.ex_day, one.instrument)))
     for trade in sorted(trades, key=lambda one: (one.traded_at, one.trade_id)):
+        while due and due[0].ex_day <= trade.traded_on:
+            _act(due.popleft(), books)
         closed += _apply(trade, books[trade.instrument, trade.product])
+    for action in due:
+        _act(action, books)
     left = sorted((lot for lots in books.values() for lot in lots), key=lambda one: (one.opened_on, one.trade_id))
     return TaxLots(tuple(closed), tuple(left))
+
+
+def _act(action: Action, books: Mapping[tuple[str, str], deque[OpenLot]]) -> None:
+    for (instrument, product), lots in books.items():
+        if instrument != action.instrument or not lots:
+            continue
+        held = sum(lot.quantity for lot in lots)
+        if action.kind is ActionKind.SPLIT or held < 0:
+            _split(lots, action.fraction)
+        elif more := math.floor(held * action.fraction) - held:
+            note = f"bonus {action.ex_day.isoformat()}"
+            lots.append(OpenLot(instrument, product, more, action.ex_day, 0, note))
+
+
+def _split(lots: deque[OpenLot], ratio: Fraction) -> None:
+    """Every lot its part of the whole shares there now are, at the cost it had."""
+    before = after = 0
+    for number, lot in enumerate(lots):
+        before += abs(lot.quantity)
+        part = math.floor(before * ratio) - after
+        after += part
+        lots[number] = replace(lot, quantity=part if lot.quantity > 0 else -part)
+    for lot in [lot for lot in lots if not lot.quantity]:  # a consolidation may leave less than one share of a lot
+        lots.remove(lot)
 
 
 def _apply(trade: LotTrade, lots: deque[OpenLot]) -> list[ClosedLot]:

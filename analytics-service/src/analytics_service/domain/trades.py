@@ -1,6 +1,6 @@
 """From an execution to a trade of the store: what is checked, and what is added."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from datetime import date, datetime, timedelta
 from enum import StrEnum
 from functools import lru_cache
@@ -61,11 +61,41 @@ class Execution(NamedTuple):
     traded_at: datetime
 
 
-class Trade(NamedTuple):
-    """A trade of the store."""
+class Posting(NamedTuple):
+    """Executions told together, row by row, that have everything but order, user and amounts in common."""
 
-    execution: Execution
-    charges: tuple[int, ...]
+    source_id: UUID
+    source: str
+    instrument: str
+    product: str
+    side: str
+    kind: str
+    traded_at: datetime
+    parts: Sequence[int]
+    user_ids: Sequence[UUID]
+    order_ids: Sequence[UUID]
+    quantities: Sequence[int]
+    values_paise: Sequence[int]
+    charges: Sequence[tuple[int, ...]]
+
+    def executions(self) -> list[Execution]:
+        """One by one."""
+        rows = zip(
+            self.parts, self.user_ids, self.order_ids, self.quantities, self.values_paise, self.charges, strict=True
+        )
+        return [
+            Execution(
+                self.source_id, part, self.source, user_id, order_id, self.instrument, self.product, self.side,
+                self.kind, quantity, value, charges, self.traded_at,
+            )
+            for part, user_id, order_id, quantity, value, charges in rows
+        ]  # fmt: skip
+
+
+class Enriched(NamedTuple):
+    """A posting as it goes into the store."""
+
+    posting: Posting
     settles_on: date
     counterparty: str
     sector: str | None
@@ -89,6 +119,50 @@ class Market(NamedTuple):
     band_percent: int
 
 
+def enriched(posting: Posting, market: Market, now: datetime) -> Enriched | None:
+    """All of a posting of the platform's own, checked in columns; ``None`` when it is to be looked at one by one."""
+    if posting.source != Source.PLATFORM or not posting.product or posting.instrument not in market.sectors:
+        return None
+    if posting.traded_at > now + CLOCK_SKEW or not all(user_id.int for user_id in posting.user_ids):
+        return None
+    if posting.kind == "fill" and not _are_fills_sound(posting, market):
+        return None
+    return _with_facts(posting, market)
+
+
+def _are_fills_sound(posting: Posting, market: Market) -> bool:
+    if min(posting.quantities) <= 0 or min(posting.values_paise) <= 0:
+        return False
+    known = market.ranges.get((posting.instrument, day_of(posting.traded_at)))
+    if known is None:
+        return True
+    least, most = known[0] * (100 - market.band_percent), known[1] * (100 + market.band_percent)
+    pairs = zip(posting.quantities, posting.values_paise, strict=True)
+    return all(least * quantity <= 100 * value <= most * quantity for quantity, value in pairs)
+
+
+def _with_facts(posting: Posting, market: Market) -> Enriched:
+    exchange = posting.instrument.partition(":")[0]
+    return Enriched(
+        posting,
+        settlement_day(day_of(posting.traded_at)),
+        CLEARING.get(exchange, exchange),
+        market.sectors[posting.instrument],
+    )
+
+
+def alone(execution: Execution, charges: tuple[int, ...], market: Market) -> Enriched:
+    """One execution that has passed, as a posting of its own."""
+    return _with_facts(
+        Posting(
+            execution.source_id, execution.source, execution.instrument, execution.product, execution.side,
+            execution.kind, execution.traded_at, (execution.part,), (execution.user_id,), (execution.order_id,),
+            (execution.quantity,), (execution.value_paise,), (charges,),
+        ),
+        market,
+    )  # fmt: skip
+
+
 Likeness = tuple[Any, ...]
 
 
@@ -104,23 +178,15 @@ def likeness(execution: Execution) -> Likeness:
     )
 
 
-def judge(execution: Execution, market: Market, now: datetime) -> Trade | Rejection:
+def judge(execution: Execution, market: Market, now: datetime) -> Enriched | Rejection:
     """The enriched trade, or why it is set aside. Whether it is a duplicate is the store's to say."""
     found = _fault(execution, market, now)
     if found is not None:
         return Rejection(execution, *found)
-    day = day_of(execution.traded_at)
     charges = execution.charges
     if execution.source == Source.ELSEWHERE:
-        charges = _usual_charges(execution, day)
-    exchange = execution.instrument.partition(":")[0]
-    return Trade(
-        execution,
-        charges,
-        settlement_day(day),
-        CLEARING.get(exchange, exchange),
-        market.sectors[execution.instrument],
-    )
+        charges = _usual_charges(execution, day_of(execution.traded_at))
+    return alone(execution, charges, market)
 
 
 @lru_cache(1024)

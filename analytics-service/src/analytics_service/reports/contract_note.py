@@ -42,7 +42,7 @@ def contract_note(data: ReportData, person: Person) -> bytes:
         ("Settlement date", ", ".join(f"{day:%d %b %Y}" for day in settles) or "–"),
         ("Trades", str(len(trades))),
     ]
-    story = head("Contract note", "All amounts in Indian rupees; times in India", person, facts)
+    story = head("Contract note", "All amounts in Indian rupees (₹); times in India", person, facts)
     if trades:
         story += [_trades(trades), KeepTogether([Spacer(1, 3 * mm), *_due(trades)])]
     else:

@@ -4,7 +4,6 @@ import io
 from collections.abc import Iterable, Sequence
 from datetime import datetime
 from functools import partial
-from html import escape
 from typing import Any
 from zoneinfo import ZoneInfo
 
@@ -17,6 +16,7 @@ from reportlab.pdfgen.canvas import Canvas
 from reportlab.platypus import Flowable, LongTable, Paragraph, SimpleDocTemplate, Spacer, TableStyle
 
 from analytics_service.domain.rupees import grouped
+from analytics_service.reports import fonts
 from analytics_service.reports.data import Person
 
 INDIA = ZoneInfo("Asia/Kolkata")
@@ -24,23 +24,20 @@ INK, GREY, RULE, BAND = (colors.HexColor(code) for code in ("#1F2A37", "#5B6470"
 _MARGIN = 14 * mm
 _PADDING = 6
 """Of reportlab's frames."""
-TITLE = ParagraphStyle("title", fontName="Helvetica-Bold", fontSize=17, leading=21, textColor=INK)
+TITLE = ParagraphStyle("title", fontName=fonts.BOLD, fontSize=17, leading=21, textColor=INK)
 HEADING = ParagraphStyle(
-    "heading", fontName="Helvetica-Bold", fontSize=11, leading=14, textColor=INK, spaceBefore=10, spaceAfter=4
+    "heading", fontName=fonts.BOLD, fontSize=11, leading=14, textColor=INK, spaceBefore=10, spaceAfter=4
 )
-BODY = ParagraphStyle("body", fontName="Helvetica", fontSize=9, leading=12.5, textColor=INK, alignment=TA_LEFT)
+BODY = ParagraphStyle(
+    "body", fontName=fonts.REGULAR, fontSize=9, leading=12.5, textColor=INK, alignment=TA_LEFT, shaping=1
+)
 TINY = ParagraphStyle("tiny", parent=BODY, fontSize=6.3, leading=8, textColor=GREY)
 SMALL = ParagraphStyle("small", parent=BODY, fontSize=7.5, leading=9.5, textColor=GREY)
 
 
-def printable(text: str) -> str:
-    """What the PDF's built-in fonts can show: Western European letters; a question mark for any other."""
-    return text.encode("cp1252", errors="replace").decode("cp1252")
-
-
 def paragraph(text: str, style: ParagraphStyle = BODY) -> Paragraph:
     """``text`` as it stands: nothing in it is markup."""
-    return Paragraph(escape(printable(text)), style)
+    return Paragraph(fonts.marked(text), style)
 
 
 def amount(paise: int | None) -> str:
@@ -57,8 +54,10 @@ def head(title: str, subtitle: str, person: Person, facts: Sequence[tuple[str, s
     """Title, whom it is for, and the facts beside."""
     pan = [f"PAN {person.masked_pan}"] if person.masked_pan else []
     address = [person.full_name, person.email, f"Client {person.client_id}", *pan]
-    left = Paragraph("<br/>".join(escape(printable(line)) for line in address), BODY)
-    right = Paragraph("<br/>".join(f"{escape(name)}: <b>{escape(printable(value))}</b>" for name, value in facts), BODY)
+    left = Paragraph("<br/>".join(fonts.marked(line) for line in address), BODY)
+    right = Paragraph(
+        "<br/>".join(f"{fonts.marked(name)}: <b>{fonts.marked(value)}</b>" for name, value in facts), BODY
+    )
     blocks = LongTable([[left, right]], colWidths=["55%", "45%"])
     blocks.setStyle(TableStyle([("VALIGN", (0, 0), (-1, -1), "TOP"), ("LEFTPADDING", (0, 0), (-1, -1), 0)]))
     return [paragraph(title, TITLE), paragraph(subtitle, SMALL), Spacer(1, 4 * mm), blocks, Spacer(1, 2 * mm)]
@@ -80,11 +79,12 @@ def table(
 
     Its head is repeated on every page. Cells are texts or flowables; texts are not read as markup.
     """
-    body = [[printable(cell) if isinstance(cell, str) else cell for cell in row] for row in rows]
+    cells = ParagraphStyle("cell", parent=BODY, fontSize=size, leading=size * 1.2)
+    body = [[_cell(cell, cells) for cell in row] for row in rows]
     made = LongTable([list(heads), *body], colWidths=[width * mm for width in widths_mm], repeatRows=1)
     style: list[tuple[Any, ...]] = [
-        ("FONT", (0, 0), (-1, -1), "Helvetica", size),
-        ("FONT", (0, 0), (-1, 0), "Helvetica-Bold", size),
+        ("FONT", (0, 0), (-1, -1), fonts.REGULAR, size),
+        ("FONT", (0, 0), (-1, 0), fonts.BOLD, size),
         ("TEXTCOLOR", (0, 0), (-1, -1), INK),
         ("BACKGROUND", (0, 0), (-1, 0), BAND),
         ("LINEBELOW", (0, 0), (-1, -1), 0.4, RULE),
@@ -99,7 +99,7 @@ def table(
         style.append(("ALIGN", (-1, 0), (-1, -1), "LEFT"))
     if totals:
         style += [
-            ("FONT", (0, -totals), (-1, -1), "Helvetica-Bold", size),
+            ("FONT", (0, -totals), (-1, -1), fonts.BOLD, size),
             ("LINEABOVE", (0, -totals), (-1, -totals), 0.9, INK),
         ]
     made.setStyle(TableStyle(style))
@@ -107,12 +107,16 @@ def table(
     return made
 
 
+def _cell(cell: Any, style: ParagraphStyle) -> Any:
+    return paragraph(cell, style) if isinstance(cell, str) and not fonts.is_plain(cell) else cell
+
+
 class _Numbered(Canvas):  # type: ignore[misc] # reportlab has no types
     """Writes the footer and "page of pages", once the number of pages is known."""
 
     def __init__(self, *args: Any, footer: str, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
-        self._footer = printable(footer)
+        self._footer = fonts.plain(footer)
         self._kept: list[dict[str, Any]] = []
 
     def showPage(self) -> None:  # noqa: N802 - reportlab's name
@@ -122,7 +126,7 @@ class _Numbered(Canvas):  # type: ignore[misc] # reportlab has no types
     def save(self) -> None:
         for kept in self._kept:
             self.__dict__.update(kept)
-            self.setFont("Helvetica", 7.5)
+            self.setFont(fonts.REGULAR, 7.5)
             self.setFillColor(GREY)
             self.drawString(_MARGIN + _PADDING, 10 * mm, self._footer)
             self.drawRightString(
@@ -137,7 +141,7 @@ def document(story: list[Flowable], title: str, footer: str, *, wide: bool = Fal
     out = io.BytesIO()
     template = SimpleDocTemplate(
         out, pagesize=landscape(A4) if wide else A4, leftMargin=_MARGIN, rightMargin=_MARGIN, topMargin=_MARGIN,
-        bottomMargin=18 * mm, title=printable(title), author="Saras", invariant=1,
+        bottomMargin=18 * mm, title=title, author="Saras", invariant=1,
     )  # fmt: skip
 
     template.build(story, canvasmaker=partial(_Numbered, footer=footer))

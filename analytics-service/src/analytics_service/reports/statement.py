@@ -26,7 +26,7 @@ def monthly_statement(data: ReportData, person: Person) -> bytes:
     """A PDF, upright."""
     month = f"{data.on:%B %Y}"
     facts = [("Month", month), ("Valued at the close of", f"{data.on:%d %b %Y}")]
-    story = head("Monthly statement", "All amounts in Indian rupees; times in India", person, facts)
+    story = head("Monthly statement", "All amounts in Indian rupees (₹); times in India", person, facts)
     story += [paragraph("Summary", HEADING), _summary(data)]
     if data.figures:
         story += [paragraph("Performance", HEADING), _figures(data.figures)]

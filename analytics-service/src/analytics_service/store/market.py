@@ -9,6 +9,7 @@ import numpy as np
 import numpy.typing as npt
 from sqlalchemy.orm import Session
 
+from analytics_service.domain.tax import Action, ActionKind
 from analytics_service.store.statements import columns, rows_of, run
 from saras_common.events import DayPrice, InstrumentFacts, Listing
 
@@ -47,8 +48,9 @@ ON CONFLICT (instrument, day) DO UPDATE SET open_paise = excluded.open_paise, hi
 """
 
 _ACT = """
-INSERT INTO corporate_actions (instrument, ex_day, ratio) SELECT * FROM unnest(%b::text[], %b::date[], %b::numeric[])
-ON CONFLICT (instrument, ex_day) DO UPDATE SET ratio = excluded.ratio
+INSERT INTO corporate_actions (instrument, ex_day, ratio, kind)
+SELECT * FROM unnest(%b::text[], %b::date[], %b::numeric[], %b::text[])
+ON CONFLICT (instrument, ex_day) DO UPDATE SET ratio = excluded.ratio, kind = excluded.kind
 """
 
 _RANGES = """
@@ -122,11 +124,11 @@ def put_day_prices(session: Session, prices: Iterable[DayPrice]) -> None:
     run(session, _IMPORT, *columns(rows, 7))
 
 
-def put_actions(session: Session, actions: Iterable[tuple[str, date, Decimal]]) -> None:
-    """Splits and bonuses by instrument and ex-day."""
-    latest = {(instrument, ex_day): ratio for instrument, ex_day, ratio in actions}
-    rows = [(*key, ratio) for key, ratio in sorted(latest.items())]
-    run(session, _ACT, *columns(rows, 3))
+def put_actions(session: Session, actions: Iterable[Action]) -> None:
+    """Splits and bonuses by instrument and ex-day; of two of one day the later counts."""
+    latest = {(one.instrument, one.ex_day): one for one in actions}
+    rows = [(*key, one.ratio, one.kind.value) for key, one in sorted(latest.items())]
+    run(session, _ACT, *columns(rows, 4))
 
 
 def list_sectors(session: Session, names: Collection[str]) -> dict[str, str | None]:
@@ -193,6 +195,16 @@ def list_actions(session: Session, names: Sequence[str]) -> list[tuple[str, date
     """(instrument, ex-day, new shares per old one), oldest first."""
     query = "SELECT instrument, ex_day, ratio FROM corporate_actions WHERE instrument = ANY(%b::text[]) ORDER BY 1, 2"
     return [(name, ex_day, ratio) for name, ex_day, ratio in rows_of(session, query, list(names))]
+
+
+def list_actions_until(session: Session, names: Collection[str], until: date) -> list[Action]:
+    """Splits and bonuses of ``names`` with an ex-day up to ``until``, oldest first."""
+    query = (
+        "SELECT instrument, ex_day, ratio, kind FROM corporate_actions"
+        " WHERE instrument = ANY(%b::text[]) AND ex_day <= %b ORDER BY ex_day, instrument"
+    )
+    rows = rows_of(session, query, list(names), until)
+    return [Action(name, ex_day, ratio, ActionKind(kind)) for name, ex_day, ratio, kind in rows]
 
 
 def list_day(session: Session, day: date) -> list[DayPrice]:

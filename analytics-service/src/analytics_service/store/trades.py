@@ -1,7 +1,8 @@
 """The trade store, what was set aside, and the positions that follow from it."""
 
-from collections.abc import Collection, Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from datetime import datetime
+from itertools import chain
 from typing import Any, NamedTuple
 from uuid import UUID
 
@@ -9,8 +10,8 @@ import orjson
 from sqlalchemy.orm import Session
 
 from analytics_service.domain.positions import Lot, Position
-from analytics_service.domain.trades import Execution, Likeness, Rejection, Trade
-from analytics_service.store.statements import columns, rows_of, run
+from analytics_service.domain.trades import Enriched, Execution, Likeness, Rejection
+from analytics_service.store.statements import array, columns, id_array, rows_of, run
 from saras_common.db import driver
 
 PositionKey = tuple[UUID, str, str, str]
@@ -18,18 +19,20 @@ PositionKey = tuple[UUID, str, str, str]
 
 _LOCK = "SELECT pg_advisory_xact_lock(hashtextextended('analytics_service trades', 0))"
 
+# what a posting has in common is sent once, and looked up by its place
 _ADD = """
 INSERT INTO trades (source_id, part, source, user_id, order_id, instrument, product, side, kind, quantity, value_paise,
     charges, traded_at, settles_on, counterparty, sector)
-SELECT source_id, part, source, user_id, order_id, instrument, product, side, kind, quantity, value_paise,
-    charges::bigint[], traded_at, settles_on, counterparty, sector
-FROM unnest(%b::uuid[], %b::bigint[], %b::text[], %b::uuid[], %b::uuid[], %b::text[], %b::text[], %b::text[],
-    %b::text[], %b::bigint[], %b::bigint[], %b::text[], %b::timestamptz[], %b::date[], %b::text[], %b::text[])
-    WITH ORDINALITY AS t (source_id, part, source, user_id, order_id, instrument, product, side, kind, quantity,
-    value_paise, charges, traded_at, settles_on, counterparty, sector, n)
-ORDER BY n
-ON CONFLICT (source_id, part) DO NOTHING RETURNING source_id, part, seq
+SELECT (%b::uuid[])[t.posting], t.part, (%b::text[])[t.posting], t.user_id, t.order_id, (%b::text[])[t.posting],
+    (%b::text[])[t.posting], (%b::text[])[t.posting], (%b::text[])[t.posting], t.quantity, t.value_paise,
+    t.charges::bigint[], (%b::timestamptz[])[t.posting], (%b::date[])[t.posting], (%b::text[])[t.posting],
+    (%b::text[])[t.posting]
+FROM unnest(%s::int[], %s::bigint[], %s::uuid[], %s::uuid[], %s::bigint[], %s::bigint[], %s::text[])
+    WITH ORDINALITY AS t (posting, part, user_id, order_id, quantity, value_paise, charges, n)
+ORDER BY t.n ON CONFLICT (source_id, part) DO NOTHING RETURNING seq
 """
+
+_NUMBERED = "SELECT source_id, part, seq FROM trades WHERE seq = ANY(%b::bigint[])"
 
 _LIKE = """
 SELECT t.user_id, t.instrument, t.side, t.quantity, t.value_paise, t.traded_at
@@ -45,14 +48,19 @@ FROM unnest(%b::uuid[], %b::uuid[], %b::bigint[], %b::uuid[], %b::text[], %b::te
 ON CONFLICT (source_id, part) DO UPDATE SET reason = excluded.reason, detail = excluded.detail
 """
 
-_POSITIONS = """
-SELECT p.user_id, p.source, p.instrument, p.product, p.quantity, p.cost_paise, p.realised_paise,
-    p.fifo_realised_paise, p.lots::text, p.bought, p.bought_paise, p.sold, p.sold_paise, p.trades, p.charges_paise,
-    p.last_seq
-FROM unnest(%b::uuid[], %b::text[], %b::text[], %b::text[]) AS k (user_id, source, instrument, product)
-JOIN positions p ON (p.user_id, p.source, p.instrument, p.product)
-    = (k.user_id, k.source COLLATE "C", k.instrument COLLATE "C", k.product COLLATE "C")
+_ON_KEY = """
+    ON p.user_id = k.user_id AND p.source = (%b::text[])[k.shelf] COLLATE "C"
+    AND p.instrument = (%b::text[])[k.shelf] COLLATE "C" AND p.product = (%b::text[])[k.shelf] COLLATE "C"
 """
+
+_POSITIONS = (
+    """
+SELECT k.n, p.quantity, p.cost_paise, p.realised_paise, p.fifo_realised_paise, p.lots::text, p.bought, p.bought_paise,
+    p.sold, p.sold_paise, p.trades, p.charges_paise, p.last_seq
+FROM unnest(%s::uuid[], %s::int[]) WITH ORDINALITY AS k (user_id, shelf, n) JOIN positions p
+"""
+    + _ON_KEY
+)
 
 _OWN_POSITIONS = """
 SELECT user_id, source, instrument, product, quantity, cost_paise, realised_paise, fifo_realised_paise, lots::text,
@@ -60,21 +68,33 @@ SELECT user_id, source, instrument, product, quantity, cost_paise, realised_pais
 FROM positions WHERE user_id = %b ORDER BY source, instrument, product
 """
 
-_SAVE = """
-INSERT INTO positions (user_id, source, instrument, product, quantity, cost_paise, realised_paise,
-    fifo_realised_paise, lots, bought, bought_paise, sold, sold_paise, trades, charges_paise, last_seq)
-SELECT user_id, source, instrument, product, quantity, cost, realised, fifo, lots::jsonb, bought, bought_paise, sold,
-    sold_paise, trades, charges, last_seq
-FROM unnest(%b::uuid[], %b::text[], %b::text[], %b::text[], %b::bigint[], %b::bigint[], %b::bigint[], %b::bigint[],
-    %b::text[], %b::bigint[], %b::bigint[], %b::bigint[], %b::bigint[], %b::bigint[], %b::bigint[], %b::bigint[])
-    AS t (user_id, source, instrument, product, quantity, cost, realised, fifo, lots, bought, bought_paise, sold,
-    sold_paise, trades, charges, last_seq)
-ON CONFLICT (user_id, source, instrument, product) DO UPDATE SET quantity = excluded.quantity,
-    cost_paise = excluded.cost_paise, realised_paise = excluded.realised_paise,
-    fifo_realised_paise = excluded.fifo_realised_paise, lots = excluded.lots, bought = excluded.bought,
-    bought_paise = excluded.bought_paise, sold = excluded.sold, sold_paise = excluded.sold_paise,
-    trades = excluded.trades, charges_paise = excluded.charges_paise, last_seq = excluded.last_seq
+_FIGURES = """
+FROM ROWS FROM (unnest(%s::uuid[], %s::int[], %s::bigint[], %s::bigint[], %s::bigint[], %s::bigint[], %s::bigint[],
+    %s::bigint[], %s::bigint[], %s::bigint[], %s::bigint[], %s::bigint[], %s::bigint[]),
+    jsonb_array_elements(%s::jsonb)) AS k (user_id, shelf, quantity, cost_paise, realised_paise, fifo_realised_paise,
+    bought, bought_paise, sold, sold_paise, trades, charges_paise, last_seq, lots)
 """
+
+_OPEN = (
+    """
+INSERT INTO positions (user_id, source, instrument, product, quantity, cost_paise, realised_paise,
+    fifo_realised_paise, bought, bought_paise, sold, sold_paise, trades, charges_paise, last_seq, lots)
+SELECT k.user_id, (%b::text[])[k.shelf], (%b::text[])[k.shelf], (%b::text[])[k.shelf], k.quantity, k.cost_paise,
+    k.realised_paise, k.fifo_realised_paise, k.bought, k.bought_paise, k.sold, k.sold_paise, k.trades,
+    k.charges_paise, k.last_seq, k.lots
+"""
+    + _FIGURES
+)
+
+_MOVE = (
+    """
+UPDATE positions p SET quantity = k.quantity, cost_paise = k.cost_paise, realised_paise = k.realised_paise,
+    fifo_realised_paise = k.fifo_realised_paise, bought = k.bought, bought_paise = k.bought_paise, sold = k.sold,
+    sold_paise = k.sold_paise, trades = k.trades, charges_paise = k.charges_paise, last_seq = k.last_seq, lots = k.lots
+"""
+    + _FIGURES
+    + _ON_KEY.replace("ON", "WHERE", 1)
+)
 
 _STORED = """
 SELECT seq, source_id, part, source, user_id, order_id, instrument, product, side, kind, quantity, value_paise,
@@ -128,21 +148,34 @@ def lock_store(session: Session) -> None:
     run(session, _LOCK)
 
 
-def add_trades(session: Session, trades: Sequence[Trade]) -> dict[tuple[UUID, int], int]:
-    """Store what is not there yet; its number in the store by (source id, part)."""
-    rows = [
-        (
-            *trade.execution[:11],
-            "{" + ",".join(map(str, trade.charges)) + "}",
-            trade.execution.traded_at,
-            trade.settles_on,
-            trade.counterparty,
-            trade.sector,
-        )
-        for trade in trades
-    ]
-    found = rows_of(session, _ADD, *columns(rows, 16))
-    return {(source_id, part): seq for source_id, part, seq in found}
+def add_trades(session: Session, postings: Sequence[Enriched]) -> list[list[int | None]]:
+    """Store what is not there yet; the numbers in the store posting by posting, ``None`` for what was there."""
+    shared = columns(
+        [
+            (
+                one.posting.source_id, one.posting.source, one.posting.instrument, one.posting.product,
+                one.posting.side, one.posting.kind, one.posting.traded_at, one.settles_on, one.counterparty, one.sector,
+            )
+            for one in postings
+        ],
+        10,
+    )  # fmt: skip
+    parts = [one.posting for one in postings]
+    own = (
+        array([number for number, part in enumerate(parts, 1) for _ in part.parts]),
+        array(chain.from_iterable(part.parts for part in parts)),
+        id_array(chain.from_iterable(part.user_ids for part in parts)),
+        id_array(chain.from_iterable(part.order_ids for part in parts)),
+        array(chain.from_iterable(part.quantities for part in parts)),
+        array(chain.from_iterable(part.values_paise for part in parts)),
+        "{" + ",".join([f'"{array(charges)}"' for part in parts for charges in part.charges]) + "}",
+    )
+    numbers = [seq for (seq,) in rows_of(session, _ADD, *shared, *own)]
+    if len(numbers) == sum(len(part.parts) for part in parts):
+        left = iter(numbers)
+        return [[next(left) for _ in part.parts] for part in parts]
+    known = {(source_id, part): seq for source_id, part, seq in rows_of(session, _NUMBERED, numbers)}
+    return [[known.get((part.source_id, number)) for number in part.parts] for part in parts]
 
 
 def list_likenesses(session: Session, executions: Collection[Execution]) -> set[Likeness]:
@@ -220,38 +253,56 @@ def close_rejected(
     )
 
 
-def load_positions(session: Session, keys: Collection[PositionKey]) -> dict[PositionKey, Position]:
+def load_positions(session: Session, keys: Sequence[PositionKey]) -> dict[PositionKey, Position]:
     """Positions as stored; a key without one is not in the answer."""
-    found = rows_of(session, _POSITIONS, *columns(list(keys), 4))
-    return {tuple(row[:4]): _position(row) for row in found}
+    shelves, places = _shelved(keys)
+    found = rows_of(session, _POSITIONS, id_array(key[0] for key in keys), array(places), *shelves)
+    return {keys[row[0] - 1]: _position(row[1:]) for row in found}
 
 
 def list_positions(session: Session, user_id: UUID) -> list[tuple[PositionKey, Position]]:
     """A user's positions, also flat ones."""
-    return [((row[0], row[1], row[2], row[3]), _position(row)) for row in rows_of(session, _OWN_POSITIONS, user_id)]
+    return [((row[0], row[1], row[2], row[3]), _position(row[4:])) for row in rows_of(session, _OWN_POSITIONS, user_id)]
 
 
-def save_positions(session: Session, positions: Mapping[PositionKey, Position]) -> None:
-    """Write them, new or changed."""
-    rows = [
-        (
-            *key,
-            position.quantity,
-            position.cost,
-            position.realised,
-            position.fifo_realised,
-            orjson.dumps([lot.as_row() for lot in position.lots]).decode(),
-            position.bought,
-            position.bought_paise,
-            position.sold,
-            position.sold_paise,
-            position.trades,
-            position.charges,
-            position.last_seq,
-        )
-        for key, position in sorted(positions.items())
-    ]
-    run(session, _SAVE, *columns(rows, 16))
+def save_positions(session: Session, positions: Mapping[PositionKey, Position], known: Collection[PositionKey]) -> None:
+    """Write them; ``known`` are those that were in the store, all the others are new."""
+    ordered = sorted(positions, key=lambda key: key[0].int)
+    new = [key for key in ordered if key not in known]
+    if new:
+        shelves, figures = _figures(new, positions)
+        run(session, _OPEN, *shelves, *figures)
+    changed = [key for key in ordered if key in known]
+    if changed:
+        shelves, figures = _figures(changed, positions)
+        run(session, _MOVE, *figures, *shelves)
+
+
+def _figures(
+    keys: Sequence[PositionKey], positions: Mapping[PositionKey, Position]
+) -> tuple[list[list[str]], list[str]]:
+    shelves, places = _shelved(keys)
+    rows = [positions[key] for key in keys]
+    numbers = (
+        [row.quantity for row in rows], [row.cost for row in rows], [row.realised for row in rows],
+        [row.fifo_realised for row in rows], [row.bought for row in rows], [row.bought_paise for row in rows],
+        [row.sold for row in rows], [row.sold_paise for row in rows], [row.trades for row in rows],
+        [row.charges for row in rows], [row.last_seq for row in rows],
+    )  # fmt: skip
+    lots = orjson.dumps([[lot.as_row() for lot in row.lots] for row in rows]).decode()
+    return shelves, [id_array(key[0] for key in keys), array(places), *map(array, numbers), lots]
+
+
+def _shelved(keys: Iterable[PositionKey]) -> tuple[list[list[str]], list[int]]:
+    """Source, instrument and product of each kind of position there is, and which (from 1) each key's is."""
+    places: dict[tuple[str, ...], int] = {}
+    found = [places.setdefault(key[1:], len(places) + 1) for key in keys]
+    return columns(list(places), 3), found
+
+
+def list_traders(session: Session) -> list[UUID]:
+    """Everybody with a position, open or flat."""
+    return [user_id for (user_id,) in rows_of(session, "SELECT DISTINCT user_id FROM positions")]
 
 
 def delete_positions(session: Session) -> None:
@@ -280,5 +331,5 @@ def list_trades_until(session: Session, user_ids: Sequence[UUID], until: datetim
 
 
 def _position(row: Sequence[Any]) -> Position:
-    quantity, cost, realised, fifo, lots, *rest = row[4:]
+    quantity, cost, realised, fifo, lots, *rest = row
     return Position(quantity, cost, realised, fifo, [Lot(*lot) for lot in orjson.loads(lots)], *rest)

@@ -11,6 +11,7 @@ from importlib.resources import files
 from sqlalchemy.orm import Session
 
 from analytics_service.domain.marks import adjustment, parse_history
+from analytics_service.domain.tax import Action
 from analytics_service.store import market
 from saras_common.calendar import is_session_day
 from saras_common.errors import InvalidInput, NotFound
@@ -83,10 +84,11 @@ def import_prices(
     return Imported(len(days), len(names), min(days), max(days))
 
 
-def record_actions(session: Session, outbox: Outbox, actions: Sequence[CorporateAction], at: datetime) -> None:
+def record_actions(session: Session, outbox: Outbox, actions: Sequence[Action], at: datetime) -> None:
     """Splits and bonuses, new or corrected."""
-    market.put_actions(session, [(one.instrument, one.ex_day, Decimal(one.ratio)) for one in actions])
-    outbox.add(session, [CorporateActionsRecorded(at=at, actions=list(actions))])
+    market.put_actions(session, actions)
+    told = [CorporateAction(instrument=one.instrument, ex_day=one.ex_day, ratio=f"{one.ratio:f}") for one in actions]
+    outbox.add(session, [CorporateActionsRecorded(at=at, actions=told)])
 
 
 def record_facts(session: Session, outbox: Outbox, facts: Sequence[InstrumentFacts], at: datetime) -> int:

@@ -29,12 +29,16 @@ class UserHistories:
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Performance:
-    """One user's figures over a period. ``is_live``: the last day is today as it stands, not a close."""
+    """One user's figures over a period. ``is_live``: the last day is today as it stands, not a close.
+
+    ``has_opening``: the first day is the close before the period, its worth the opening one.
+    """
 
     history: Histories
     benchmark: str
     figures: dict[str, Figure]
     is_live: bool
+    has_opening: bool = False
 
     @property
     def last_close(self) -> date | None:
@@ -106,10 +110,11 @@ def get_performance(
     is_live = False
     if now is not None and (last is None or last >= now[0]) and (len(days) == 0 or days[-1] < np.datetime64(now[0])):
         histories, is_live = _with_today(histories, *now), True
+    whole = histories
     if first is not None:
         histories = _since(histories, first)
     figures = next(iter(measure(histories, risk_free))) if histories.values.size else _unknown()
-    return Performance(histories, benchmark, figures, is_live)
+    return Performance(histories, benchmark, figures, is_live, has_opening=histories is not whole)
 
 
 def _none() -> Histories:

@@ -9,11 +9,11 @@ from sqlalchemy.orm import Session
 from analytics_service.book import UserBook
 from analytics_service.charts import Holding, PortfolioHistory
 from analytics_service.store import market
+from analytics_service.usecases.contributing import CHARGES, get_contributions
 from analytics_service.usecases.performance import closes_of, get_performance
 
 MOST_CORRELATED = 12
 CASH = "Cash"
-CHARGES = "Charges"
 UNKNOWN_SECTOR = "Unknown"
 
 
@@ -29,7 +29,7 @@ def draw_from(
     risk_free: float,
     today: date,
 ) -> PortfolioHistory:
-    """What the charts of one user draw over a period; allocation and contribution are of now."""
+    """What the charts of one user draw over a period; the allocation is of now."""
     performance = get_performance(
         session,
         user_id,
@@ -62,7 +62,9 @@ def draw_from(
         if history.benchmark is not None
         else history.values[0][:0],
         holdings=holdings,
-        contributions_paise=contributions_of(book),
+        contributions_paise=contributions_of(book)
+        if first is None and last is None
+        else [(one.name, one.pnl_paise) for one in get_contributions(session, user_id, performance, book).items],
         closes={name: closes_of(session, name, history.days) for name in names},
     )
 

@@ -1,12 +1,13 @@
 """Reports: what they say, gathered from the book's closes and the trade store; on demand, queued, and after a close."""
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import date, datetime, timedelta
 from uuid import UUID
 
 from sqlalchemy.orm import Session
 
+from analytics_service.book import UserBook
 from analytics_service.domain.positions import Position
 from analytics_service.domain.replaying import Deal, deals_of, positions_of
 from analytics_service.domain.tax import LotTrade, match_fifo
@@ -37,6 +38,8 @@ class Scope:
     user_id: UUID
     day: date
     now: datetime
+    books: Mapping[UUID, UserBook] | None = None
+    """What the book says of everybody, where it was asked already."""
 
     @property
     def until(self) -> datetime:
@@ -64,7 +67,7 @@ def queue_report(ctx: Context, name: str, owner_id: UUID, day: date | None, *, a
     report = Report(
         ctx.new_id(), owner_id, all_users, name, day or trading_day(now), "queued", 0, None, now, None, None
     )
-    with ctx.database.for_service() as session:
+    with ctx.database.for_service() if all_users else ctx.database.for_users(owner_id) as session:
         reports.add_report(session, report)
     return report
 
@@ -104,17 +107,17 @@ def work_one(ctx: Context) -> bool:
 def _for_all(ctx: Context, report: Report) -> Document:
     from analytics_service.reports import build
 
-    users: list[UUID] = []
-    with ctx.database.for_service() as session:
-        while part := valuations.list_valued_users(session, users[-1] if users else None, USERS_AT_ONCE):
-            users += part
+    users, books = _everybody(ctx, report.day)
     joined = ReportData(on=report.day, generated_at=report.created_at)
     parts: list[ReportData] = []
+    told = 0
     for number, user_id in enumerate(users):
-        parts.append(_gather(ctx, report.name, _scope(ctx, user_id, report.day)))
-        if number % USERS_AT_ONCE == 0:
+        parts.append(_gather(ctx, report.name, replace(_scope(ctx, user_id, report.day), books=books)))
+        progress = (number + 1) * 99 // len(users)
+        if progress > told:
+            told = progress
             with ctx.database.for_service() as session:
-                reports.set_progress(session, report.id, number * 99 // len(users))
+                reports.set_progress(session, report.id, progress)
     return build(
         report.name,
         replace(
@@ -126,6 +129,22 @@ def _for_all(ctx: Context, report: Report) -> Document:
             open_lots=[row for part in parts for row in part.open_lots],
         ),
     )
+
+
+def _everybody(ctx: Context, day: date) -> tuple[list[UUID], Mapping[UUID, UserBook] | None]:
+    """Whoever was valued, has traded, or is in the book; before the day's close the book too, asked once for all."""
+    users: set[UUID] = set()
+    with ctx.database.for_service() as session:
+        after: UUID | None = None
+        while part := valuations.list_valued_users(session, after, USERS_AT_ONCE):
+            users.update(part)
+            after = part[-1]
+        users.update(trades.list_traders(session))
+        is_closed = bool(valuations.list_close_days(session, day, day))
+    if is_closed or day != trading_day(ctx.clock.now()):
+        return sorted(users), None
+    books = {book.user_id: book for page in ctx.book.pages() for book in page}
+    return sorted(users | books.keys()), books
 
 
 def _scope(ctx: Context, user_id: UUID, day: date | None) -> Scope:
@@ -151,7 +170,9 @@ def _gather(ctx: Context, name: str, scope: Scope) -> ReportData:
                 today = [trade for trade in rows if trading_day(trade.traded_at) == scope.day]
                 return replace(data, trades=_trade_rows(scope, deals_of(today)))
             case "tax_lots":
-                lots = match_fifo(_lot_trades(deals_of(rows)))
+                names = {trade.instrument for trade in rows}
+                actions = market.list_actions_until(session, names, scope.day)
+                lots = match_fifo(_lot_trades(deals_of(rows)), actions)
                 return replace(
                     data,
                     closed_lots=[(str(scope.user_id), lot) for lot in lots.closed],
@@ -196,7 +217,7 @@ def _held(ctx: Context, session: Session, scope: Scope) -> list[tuple[UUID, str,
     """(portfolio, instrument, product, quantity, cost, last price) at the close of the day, or as it stands today."""
     closed = valuations.list_close_days(session, scope.day, scope.day)
     if not closed and scope.day == trading_day(scope.now):
-        book = ctx.book.find(scope.user_id)
+        book = ctx.book.find(scope.user_id) if scope.books is None else scope.books.get(scope.user_id)
         shelves = () if book is None else book.shelves
         return [(s.portfolio_id, s.instrument, s.product, s.quantity, s.cost, s.last) for s in shelves if s.quantity]
     lines = valuations.list_held_on(session, scope.user_id, scope.day)

@@ -2,6 +2,7 @@
 
 from collections.abc import Iterable, Mapping, Sequence
 from datetime import datetime
+from itertools import groupby, islice
 from typing import Any
 from uuid import UUID
 
@@ -10,19 +11,21 @@ from sqlalchemy.orm import Session
 from analytics_service.domain.positions import Position
 from analytics_service.domain.trades import (
     NO_CHARGES,
+    Enriched,
     Execution,
     Likeness,
     Market,
+    Posting,
     Reason,
     Rejection,
     Source,
-    Trade,
     day_of,
+    enriched,
     judge,
     likeness,
 )
 from analytics_service.store import market, trades
-from analytics_service.store.trades import PositionKey, RejectedTrade, StoredTrade
+from analytics_service.store.trades import PositionKey, RejectedTrade
 from saras_common.errors import Conflict, NotFound
 from saras_common.events import AllocationPosted, Event, TradeRecorded
 from saras_common.ids import NewId
@@ -51,11 +54,11 @@ def take_in(
     session: Session, events: Iterable[Event], *, band_percent: int, now: datetime, new_id: NewId
 ) -> tuple[int, int]:
     """Store what passes, set aside what does not; how many of each."""
-    executions = [execution for event in events for execution in _executions_of(event)]
-    if not executions:
+    postings = [posting for event in events for posting in _postings_of(event)]
+    if not postings:
         return 0, 0
     trades.lock_store(session)
-    passed, rejected = _judged(session, executions, band_percent, now)
+    passed, rejected = _judged(session, postings, band_percent, now)
     if rejected:
         trades.add_rejections(session, rejected, [new_id() for _ in rejected], now)
     return _store(session, passed), len(rejected)
@@ -68,9 +71,14 @@ def reconsider(session: Session, *, band_percent: int, now: datetime) -> int:
     if not mendable:
         return 0
     trades.lock_store(session)
-    passed, _ = _judged(session, list(mendable), band_percent, now)
-    for trade in passed:
-        trades.close_rejected(session, mendable[trade.execution].id, {}, None, now)
+    known = _market(session, mendable, band_percent)
+    seen = _seen(session, mendable)
+    passed = list[Enriched]()
+    for execution, row in mendable.items():
+        judged = _judged_once(execution, known, seen, now)
+        if isinstance(judged, Enriched):
+            trades.close_rejected(session, row.id, {}, None, now)
+            passed.append(judged)
     return _store(session, passed)
 
 
@@ -85,11 +93,12 @@ def replay_rejected(
         raise AlreadyReplayed
     execution = corrected(trades.execution_of(row.body), corrections)
     trades.lock_store(session)
-    passed, rejected = _judged(session, [execution], band_percent, now)
-    if rejected:
-        raise StillRejected(rejected[0].detail)
+    known, seen = _market(session, [execution], band_percent), _seen(session, [execution])
+    judged = _judged_once(execution, known, seen, now)
+    if isinstance(judged, Rejection):
+        raise StillRejected(judged.detail)
     trades.close_rejected(session, rejected_id, corrections, by, now)
-    _store(session, passed)
+    _store(session, [judged])
     return row._replace(status="replayed", corrections=dict(corrections), replayed_at=now)
 
 
@@ -110,79 +119,121 @@ def rebuild(session: Session) -> int:
     trades.delete_positions(session)
     count = 0
     for part in trades.stream_trades(session, REPLAY_BATCH):
-        _follow(session, part)
+        _follow(
+            session,
+            [
+                (
+                    trade.key, str(trade.order_id), trade.side, trade.quantity, trade.value_paise, sum(trade.charges),
+                    trade.traded_at, trade.seq,
+                )
+                for trade in part
+            ],
+        )  # fmt: skip
         count += len(part)
     return count
 
 
 def _judged(
-    session: Session, executions: Sequence[Execution], band_percent: int, now: datetime
-) -> tuple[list[Trade], list[Rejection]]:
-    days = {(execution.instrument, day_of(execution.traded_at)) for execution in executions}
-    known = Market(
-        market.list_sectors(session, {instrument for instrument, _ in days}),
-        market.list_ranges(session, days),
-        band_percent,
-    )
-    seen: set[Likeness] = trades.list_likenesses(
-        session, [execution for execution in executions if execution.source == ELSEWHERE]
-    )
-    passed, rejected = list[Trade](), list[Rejection]()
-    for execution in executions:
-        judged = judge(execution, known, now)
-        if isinstance(judged, Trade) and execution.source == ELSEWHERE:
-            mark = likeness(execution)
-            if mark in seen:
-                judged = Rejection(execution, Reason.DUPLICATE, "this trade is recorded already")
-            seen.add(mark)
-        if isinstance(judged, Trade):
-            passed.append(judged)
-        else:
-            rejected.append(judged)
+    session: Session, postings: Sequence[Posting], band_percent: int, now: datetime
+) -> tuple[list[Enriched], list[Rejection]]:
+    """Postings that pass as a whole, and what passes of the others one by one."""
+    known = _market(session, postings, band_percent)
+    whole = [enriched(posting, known, now) for posting in postings]
+    others = [
+        execution
+        for posting, found in zip(postings, whole, strict=True)
+        if found is None
+        for execution in posting.executions()
+    ]
+    seen = _seen(session, others)
+    judged = iter([_judged_once(execution, known, seen, now) for execution in others])
+    passed, rejected = list[Enriched](), list[Rejection]()
+    for posting, found in zip(postings, whole, strict=True):
+        for one in [found] if found is not None else islice(judged, len(posting.parts)):
+            (passed if isinstance(one, Enriched) else rejected).append(one)  # type: ignore[arg-type] # each to its own
     return passed, rejected
 
 
-def _store(session: Session, passed: Sequence[Trade]) -> int:
+def _market(session: Session, told: Iterable[Posting | Execution], band_percent: int) -> Market:
+    """What is known of the instruments and days of these."""
+    days = {(one.instrument, day_of(one.traded_at)) for one in told}
+    sectors = market.list_sectors(session, {instrument for instrument, _ in days})
+    return Market(sectors, market.list_ranges(session, days), band_percent)
+
+
+def _seen(session: Session, executions: Iterable[Execution]) -> set[Likeness]:
+    elsewhere = [execution for execution in executions if execution.source == ELSEWHERE]
+    return trades.list_likenesses(session, elsewhere)
+
+
+def _judged_once(execution: Execution, known: Market, seen: set[Likeness], now: datetime) -> Enriched | Rejection:
+    """`judge`, and a trade done elsewhere passes once: ``seen`` are those that did."""
+    judged = judge(execution, known, now)
+    if isinstance(judged, Rejection) or execution.source != ELSEWHERE:
+        return judged
+    mark = likeness(execution)
+    if mark in seen:
+        return Rejection(execution, Reason.DUPLICATE, "this trade is recorded already")
+    seen.add(mark)
+    return judged
+
+
+Movement = tuple[PositionKey, str, str, int, int, int, datetime, int]
+"""Position, order, side, quantity, value, charges, instant and number of a trade of the store."""
+
+
+def _store(session: Session, passed: Sequence[Enriched]) -> int:
     if not passed:
         return 0
     numbers = trades.add_trades(session, passed)
-    stored = [
-        StoredTrade(
-            numbers[key], *trade.execution[:11], list(trade.charges), trade.execution.traded_at, trade.settles_on,
-            trade.counterparty, trade.sector,
-        )
-        for trade in passed
-        if (key := (trade.execution.source_id, trade.execution.part)) in numbers
-    ]  # fmt: skip
-    _follow(session, stored)
-    return len(stored)
+    movements = list[Movement]()
+    for one, mine in zip(passed, numbers, strict=True):
+        posting = one.posting
+        source, instrument, product = posting.source, posting.instrument, posting.product
+        rows = zip(
+            posting.user_ids, posting.order_ids, posting.quantities, posting.values_paise, posting.charges, mine,
+            strict=True,
+        )  # fmt: skip
+        movements += [
+            (
+                (user_id, source, instrument, product), str(order_id), posting.side, quantity, value, sum(charges),
+                posting.traded_at, seq,
+            )
+            for user_id, order_id, quantity, value, charges, seq in rows
+            if seq is not None
+        ]  # fmt: skip
+    _follow(session, movements)
+    return len(movements)
 
 
-def _follow(session: Session, stored: Sequence[StoredTrade]) -> None:
+def _follow(session: Session, movements: Sequence[Movement]) -> None:
     """Bring positions up to these trades, in the order of the store."""
-    positions: dict[PositionKey, Position] = trades.load_positions(session, {trade.key for trade in stored})
-    for trade in stored:
-        position = positions.get(trade.key)
+    positions = trades.load_positions(session, list(dict.fromkeys([movement[0] for movement in movements])))
+    known = frozenset(positions)
+    for key, order_id, side, quantity, value, charges, traded_at, seq in movements:
+        position = positions.get(key)
         if position is None:
-            position = positions[trade.key] = Position()
-        position.apply(
-            str(trade.order_id), trade.side, trade.quantity, trade.value_paise, sum(trade.charges), trade.traded_at
-        )
-        position.last_seq = trade.seq
-    if positions:
-        trades.save_positions(session, positions)
+            position = positions[key] = Position()
+        position.apply(order_id, side, quantity, value, charges, traded_at)
+        position.last_seq = seq
+    trades.save_positions(session, positions, known)
 
 
-def _executions_of(event: Event) -> Iterable[Execution]:
+def _postings_of(event: Event) -> Iterable[Posting]:
     if isinstance(event, AllocationPosted):
-        for part, share in enumerate(event.allocations):
-            yield Execution(
-                event.id, part, PLATFORM, share.user_id, share.order_id, event.instrument, event.product,
-                event.side, event.kind if share.quantity else "true_up", share.quantity, share.value_paise,
-                share.charges, event.traded_at,
+        shares = enumerate(event.allocations)
+        for kind, run in groupby(shares, key=lambda pair: event.kind if pair[1].quantity else "true_up"):
+            rows = [
+                (part, share.user_id, share.order_id, share.quantity, share.value_paise, share.charges)
+                for part, share in run
+            ]
+            yield Posting(
+                event.id, PLATFORM, event.instrument, event.product, event.side, kind, event.traded_at,
+                *zip(*rows, strict=True),
             )  # fmt: skip
     elif isinstance(event, TradeRecorded):
-        yield Execution(
-            event.trade_id, 0, ELSEWHERE, event.user_id, event.trade_id, event.instrument, "CNC",
-            event.side, "fill", event.quantity, event.quantity * event.price_paise, NO_CHARGES, event.traded_at,
+        yield Posting(
+            event.trade_id, ELSEWHERE, event.instrument, "CNC", event.side, "fill", event.traded_at, (0,),
+            (event.user_id,), (event.trade_id,), (event.quantity,), (event.quantity * event.price_paise,),
+            (NO_CHARGES,),
         )  # fmt: skip

@@ -114,6 +114,26 @@ def test_invest_rebalance_and_exit(world: World, admin: User, user: User, names:
     assert [user.shares(name) for name in names] == [0, 0, 0]
 
 
+def test_a_run_is_cancelled_and_what_it_held_is_free(world: World, admin: User, user: User, names: list[str]):
+    case = user.call("POST", "/smallcase", body(names, ["0.4", "0.3", "0.3"])).expect(201)
+    cash = user.cash()
+    answer = user.call("POST", f"/smallcase/{case['id']}/invest", {"amount": "150000"}).expect(202)
+    path = f"/investments/{answer['basket_id']}/runs/{answer['run_id']}"
+    asked = user.call("DELETE", path, key="contract-cancel").expect(202)
+    assert asked["cancel_requested_at"] is not None
+    assert user.call("DELETE", path, key="contract-cancel").expect(202) == asked
+    world.new_user().call("DELETE", path).refused(404)
+    run = settled(world, admin, user, answer)
+    assert run["status"] in {"CANCELLED", "COMPLETED"}  # whoever cancels late may find it bought
+    until(lambda: Decimal(user.get("/funds")["held"]) == 0, "nothing is held", 30)
+    assert cash - user.cash() == Decimal(run["spent"])
+    assert Decimal(run["spent"]) + Decimal(run["unspent"]) == Decimal(150_000)
+    done = user.call("DELETE", path)
+    assert done.status == 202
+    if run["status"] == "COMPLETED":
+        settled(world, admin, user, user.call("POST", f"/smallcase/{case['id']}/exit").expect(202))
+
+
 def test_more_than_there_is_cash_for_is_refused_and_leaves_no_trace(world: World, names: list[str]):
     poor = world.new_user("1000.00")
     case = poor.call("POST", "/smallcase", body(names, ["0.5", "0.3", "0.2"])).expect(201)
