@@ -185,6 +185,8 @@ def judge(on: Scene, net: Net, planted: dict[str, str]) -> Outcome:
     outcome.counts["leaks planted"] = len(planted)
     outcome.counts["leaks found"] = sum(bool(hits) for hits in found.values())
     outcome.counts["megabytes searched"] = net.bytes // 2**20
+    outcome.counts["messages heard by the trace collector"] = len(on.traces.heard) // 2
+    outcome.counts["messages heard by webhooks"] = len(on.hooks.heard) // 2
     outcome.counts.update(on.counts)
     return outcome
 
