@@ -9,6 +9,7 @@ import logging
 import threading
 import time
 from collections.abc import Iterable, Sequence
+from contextlib import suppress
 from itertools import groupby
 from typing import Protocol
 
@@ -48,6 +49,9 @@ STOP_CHECK_S = 0.25
 
 LINGER_S = 0.05
 """After a small batch the relay waits this long, so that a stream of single events travels in few packets."""
+
+SOON = "soon"
+"""Payload of a notification that ends such a wait."""
 
 LONGEST_LINGER_S = 0.5
 STREAM_ROWS = 32
@@ -107,7 +111,7 @@ class Outbox:
         self._insert: str = (
             f"WITH added AS (INSERT INTO {schema}.outbox (id, type, body, count)"  # noqa: S608 - our schema's name
             " SELECT * FROM unnest(%b::uuid[], %b::text[], %b::bytea[], %b::integer[]))"
-            f" SELECT pg_notify('{channel_of(schema)}', '')"
+            f" SELECT pg_notify('{channel_of(schema)}', %s)"
         )
         self._depth = text(
             f"SELECT coalesce(sum(count), 0) FROM {schema}.outbox WHERE published_at IS NULL"  # noqa: S608 - as above
@@ -117,10 +121,10 @@ class Outbox:
         """Store ``events`` with the caller's transaction, in order, in one statement."""
         self.add_messages(session, list(pack(events)))
 
-    def add_messages(self, session: Session, messages: Sequence[Message]) -> None:
-        """Store events that are packed already."""
+    def add_messages(self, session: Session, messages: Sequence[Message], *, soon: bool = False) -> None:
+        """Store events that are packed already; the relay lets those of ``soon`` not wait for others to travel with."""
         if messages:
-            driver(session).execute(self._insert, _columns(messages))
+            driver(session).execute(self._insert, [*_columns(messages), SOON if soon else ""])
 
     def depth(self, session: Session) -> int:
         """Events that wait for the bus. Its cost grows with them: ask once a second, not once a request."""
@@ -178,20 +182,21 @@ class Relay:
     def run(self, stop: threading.Event) -> None:
         """Relay until ``stop``; a bus or database that is down is tried again, with growing pauses."""
         failures, linger_s, prune_at = 0, LINGER_S, time.monotonic() + self._prune_every_s
-        waiter = _Waiter(self._database, channel_of(self._schema), self._poll_s)
+        waiter = _Waiter(self._database, channel_of(self._schema))
         try:
             while not stop.is_set():
                 try:
+                    waiter.forget()
                     rows, moved = self._drain()
                     failures = 0
                     if time.monotonic() > prune_at:
                         self.prune()
                         prune_at = time.monotonic() + self._prune_every_s
                     if not moved:
-                        waiter.wait(stop)
+                        waiter.wait(stop, self._poll_s)
                     elif moved < MAX_EVENTS_A_MESSAGE:
                         linger_s = LINGER_S if rows < STREAM_ROWS else min(2 * linger_s, LONGEST_LINGER_S)
-                        stop.wait(linger_s)
+                        waiter.wait(stop, linger_s, SOON)
                 except Unavailable as error:
                     failures += 1
                     _log.warning("outbox %s waits: %s", self._schema, error)
@@ -277,30 +282,40 @@ def _join(kind: str, messages: Sequence[Message], count: int) -> Message:
 
 
 class _Waiter:
-    """Sleeps until the outbox's channel is notified, at most ``poll_s``; polls while it cannot listen."""
+    """Sleeps until the outbox's channel is notified."""
 
-    def __init__(self, database: Database, channel: str, poll_s: float) -> None:
+    def __init__(self, database: Database, channel: str) -> None:
         self._url = database.url
         self._channel = channel
-        self._poll_s = poll_s
         self._connection: psycopg.Connection | None = None
 
-    def wait(self, stop: threading.Event) -> None:
+    def wait(self, stop: threading.Event, most_s: float, payload: str | None = None) -> None:
+        """Until there is a notification (with this payload), or for so long; all the time while it cannot listen."""
         try:
             with translated():
                 if self._connection is None:
                     self._connection = connect(self._url)
                     self._connection.execute(f"LISTEN {self._channel}")
                     return  # what was committed before we listened is found by one more look
-                deadline = time.monotonic() + self._poll_s
-                while not stop.is_set() and time.monotonic() < deadline:
-                    for _ in self._connection.notifies(timeout=min(self._poll_s, STOP_CHECK_S), stop_after=1):
-                        return
+                self._listen(self._connection, stop, time.monotonic() + most_s, payload)
         except Unavailable:
             self.close()
-            stop.wait(self._poll_s)
+            stop.wait(most_s)
+
+    def forget(self) -> None:
+        """Notifications so far: what they tell of is looked for now."""
+        if self._connection is not None:
+            with suppress(psycopg.Error):  # the next wait meets it again
+                for _ in self._connection.notifies(timeout=0):
+                    pass
 
     def close(self) -> None:
         if self._connection is not None:
             self._connection.close()
             self._connection = None
+
+    def _listen(self, connection: psycopg.Connection, stop: threading.Event, until: float, payload: str | None) -> None:
+        while not stop.is_set() and (left_s := until - time.monotonic()) > 0:
+            for notice in connection.notifies(timeout=min(left_s, STOP_CHECK_S), stop_after=1):
+                if payload in {None, notice.payload}:
+                    return
