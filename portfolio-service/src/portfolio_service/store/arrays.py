@@ -55,6 +55,11 @@ def array(values: Iterable[object]) -> str:
     return "{" + ",".join(["NULL" if value is None else str(value) for value in values]) + "}"
 
 
+def number_array(values: Iterable[int]) -> str:
+    """`array` of numbers, none of them missing."""
+    return "{" + ",".join(map(str, values)) + "}"
+
+
 def few_array(values: Sequence[object]) -> str:
     """`array` of values that mostly repeat, each written once: instants, names of ours."""
     written = {value: "NULL" if value is None else str(value) for value in set(values)}

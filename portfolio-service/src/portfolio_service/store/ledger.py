@@ -5,7 +5,7 @@ from collections.abc import Iterable, Sequence
 from sqlalchemy.orm import Session
 
 from portfolio_service.domain.ledger import Entry
-from portfolio_service.store.arrays import array, columns, few_array, rows_of, run, text_array
+from portfolio_service.store.arrays import array, columns, few_array, number_array, rows_of, run, text_array
 
 _ADD_ENTRIES = """
 INSERT INTO entries (journal_id, owner_id, account, account_id, asset, amount, kind, order_id, value_paise,
@@ -36,11 +36,11 @@ def add_entries(session: Session, entries: Sequence[Entry]) -> None:
         few_array(accounts),
         text_array(account_ids),
         text_array(assets),
-        array(amounts),
+        number_array(amounts),
         few_array(kinds),
         array(orders),
-        array(values),
-        array(charges),
+        number_array(values),
+        number_array(charges),
         few_array(ats),
     )
 

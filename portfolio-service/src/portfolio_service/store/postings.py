@@ -12,11 +12,16 @@ from sqlalchemy.orm import Session
 from portfolio_service.domain.book import Note, Order, Position, ShelfKey
 from portfolio_service.domain.orders import Status, follows
 from portfolio_service.domain.positions import Lot
-from portfolio_service.store.arrays import array, ask, columns, few_array, rows_of, run, text_array
+from portfolio_service.store.arrays import array, ask, columns, few_array, number_array, rows_of, run, text_array
 from saras_common.charges import KINDS
 from saras_common.events import OrderProgressed
 
 _LOCK = "SELECT pg_advisory_xact_lock(hashtextextended('portfolio_service postings', 0))"
+_LOCK_PARTITION = """
+SELECT pg_advisory_xact_lock_shared(hashtextextended('portfolio_service postings', 0)),
+    pg_advisory_xact_lock(hashtextextended('portfolio_service postings of ' || %s, 0))
+"""
+_OWNERS = "SELECT o.id::text, o.user_id::text FROM orders o WHERE o.id = ANY(%s::uuid[])"
 
 _ORDERS = """
 SELECT o.user_id::text, o.portfolio_id::text, o.instrument, o.product, o.status,
@@ -92,8 +97,9 @@ FROM unnest(%s::uuid[], %s::uuid[], %s::text[], %s::text[]) AS n (id, batch_id, 
 WHERE o.id = n.id AND o.status = ANY(%s)
 """
 _TELLING = """
-RETURNING o.id::text, o.user_id::text, o.instrument, o.side, o.product, o.quantity, o.status, o.status_reason,
-    o.filled_quantity, o.filled_paise, 0, o.basket_id::text, o.batch_id::text
+RETURNING o.id::text AS order_id, o.user_id::text, o.instrument, o.side, o.product, o.quantity, o.status,
+    o.status_reason, o.filled_quantity, o.filled_paise AS filled_value_paise, 0 AS charges_paise,
+    o.basket_id::text, o.batch_id::text
 """
 
 _STATUSES = {status.value: status for status in Status}
@@ -101,9 +107,20 @@ _STATUSES = {status.value: status for status in Status}
 Lots = dict[str, tuple[ShelfKey, Lot]]
 
 
-def lock_postings(session: Session) -> None:
-    """One posting transaction at a time: only they change what is filled, held by orders, owned or in lots."""
-    rows_of(session, _LOCK)
+def lock_postings(session: Session, partition: str) -> None:
+    """One posting transaction at a time: only they change what is filled, held by orders, owned or in lots.
+
+    Those of a ``partition`` share no user with those of another: one at a time of each, beside none of the whole book.
+    """
+    if partition:
+        rows_of(session, _LOCK_PARTITION, partition)
+    else:
+        rows_of(session, _LOCK)
+
+
+def find_owners(session: Session, order_ids: Iterable[str]) -> dict[str, str]:
+    """Users by order; unknown orders are not there."""
+    return dict(rows_of(session, _OWNERS, array(order_ids)))
 
 
 class Asked:
@@ -161,12 +178,16 @@ def queue_orders(session: Session, events: Sequence[OrderProgressed], now: datet
     return run(session, _MOVE_ORDERS, *_moves(events, Status.QUEUED, now)) if events else 0
 
 
-def work_orders(session: Session, events: Sequence[OrderProgressed], now: datetime) -> Sequence[Any]:
+def work_orders(session: Session, events: Sequence[OrderProgressed], now: datetime) -> list[dict[str, Any]]:
     """Note that orders are with the broker, in the same way; of each that moved the fields `OrderUpdated` tells.
 
     Nothing of them was filled before, or charged.
     """
-    return rows_of(session, _MOVE_ORDERS + _TELLING, *_moves(events, Status.WORKING, now)) if events else []
+    if not events:
+        return []
+    moved = ask(session, _MOVE_ORDERS + _TELLING, *_moves(events, Status.WORKING, now))
+    names = [column.name for column in moved.description or ()]
+    return [dict(zip(names, row, strict=True)) for row in moved.fetchall()]
 
 
 def _moves(events: Sequence[OrderProgressed], wanted: Status, now: datetime) -> tuple[Any, ...]:
@@ -208,11 +229,11 @@ def save_orders(session: Session, orders: Sequence[Order], now: datetime) -> Non
         array(ids),
         few_array(statuses),
         text_array(reasons),
-        array(quantities),
-        array(values),
+        number_array(quantities),
+        number_array(values),
         text_array(charges),
-        array(holds),
-        array(units),
+        number_array(holds),
+        number_array(units),
         few_array(batches),
         few_array(blocks),
         text_array(notes),
@@ -269,7 +290,7 @@ def save_lots(session: Session, lots: Lots, changed: Iterable[str]) -> None:
             text_array(instruments),
             few_array(products),
             few_array(opened),
-            *[array(column) for column in numbers],
+            *[number_array(column) for column in numbers],
         )
 
 

@@ -19,11 +19,11 @@ from portfolio_service.store.arrays import streamed, use_indexes
 from saras_common.events import AllocationPosted, Event, OrderProgressed, OrderUpdated, SuspenseFound, queues_of
 from saras_common.ids import NewId
 
-MAX_PIECES = 5000
-"""Allocations and progress notes worked on at once; more are taken in turns, to bound memory."""
+MAX_PIECES = 1000
+"""Allocations and progress notes worked on at once. More are taken in turns: what is written of so many fits into the
+connection's buffers, so that nobody waits to hand it over."""
 
 _ON_THE_WAY = frozenset({Status.QUEUED.value, Status.WORKING.value})
-_UPDATE_FIELDS = tuple(name for name in OrderUpdated.model_fields if name not in Event.model_fields)
 
 PostingEvent = AllocationPosted | OrderProgressed | SuspenseFound
 
@@ -38,17 +38,22 @@ class Posted:
         self.states: dict[str, int] = {}
 
 
-def post_events(session: Session, events: Sequence[PostingEvent], *, now: datetime, new_id: NewId) -> Posted:
-    """Apply ``events`` in order. Their journals, orders and positions are in the session when this returns."""
+def post_events(
+    session: Session, events: Sequence[PostingEvent], *, now: datetime, new_id: NewId, partition: str = ""
+) -> Posted:
+    """Apply ``events`` in order. Their journals, orders and positions are in the session when this returns.
+
+    ``partition``: they come from one of several consumers that have each their own users; else from the only one.
+    """
     use_indexes(session)
-    postings.lock_postings(session)
+    postings.lock_postings(session, partition)
     done = Posted()
     queued, working, rest = _apart(events)
     if moved := postings.queue_orders(session, queued, now):
         done.states[Status.QUEUED] = moved
     if begun := postings.work_orders(session, working, now):
         done.states[Status.WORKING] = len(begun)
-        _tell(session, [_update(row, now, new_id) for row in begun])
+        _tell(session, [{"id": new_id(), "at": now, "request_id": None, **row} for row in begun])
     _post(session, list(_parts(rest)), done, now, new_id)
     return done
 
@@ -201,32 +206,31 @@ def _close(session: Session, book: OpenBook, done: Posted, now: datetime, new_id
     ledger.add_entries(session, book.entries)
     postings.save_positions(session, book.positions)
     postings.save_lots(session, book.lots, book.changed_lots)
-    _tell(session, [_update(_fields(order), now, new_id) for order in changed])
+    _tell(session, [_updated(order, now, new_id) for order in changed])
 
 
 def _tell(session: Session, updates: Sequence[dict[str, Any]]) -> None:
     if queues_of(OrderUpdated.type):  # nobody may be listening, and it is one event for every order
-        outbox.tell_rows(session, OrderUpdated, updates)
+        outbox.tell_rows(session, OrderUpdated, updates, soon=True)
 
 
-def _fields(order: Order) -> tuple[Any, ...]:
-    return (
-        order.id,
-        order.user_id,
-        order.shelf.instrument,
-        order.side,
-        order.shelf.product,
-        order.quantity,
-        order.status.value,
-        order.status_reason,
-        order.filled_quantity,
-        order.filled_paise,
-        sum(order.charges),
-        order.basket_id,
-        order.batch_id,
-    )
-
-
-def _update(fields: Sequence[Any], now: datetime, new_id: NewId) -> dict[str, Any]:
-    """An `OrderUpdated` of its fields from ``order_id`` on."""
-    return {"id": str(new_id()), "at": now, "request_id": None, **dict(zip(_UPDATE_FIELDS, fields, strict=True))}
+def _updated(order: Order, now: datetime, new_id: NewId) -> dict[str, Any]:
+    """The fields of `OrderUpdated`."""
+    return {
+        "id": new_id(),
+        "at": now,
+        "request_id": None,
+        "order_id": order.id,
+        "user_id": order.user_id,
+        "instrument": order.shelf.instrument,
+        "side": order.side,
+        "product": order.shelf.product,
+        "quantity": order.quantity,
+        "status": order.status.value,
+        "status_reason": order.status_reason,
+        "filled_quantity": order.filled_quantity,
+        "filled_value_paise": order.filled_paise,
+        "charges_paise": sum(order.charges),
+        "basket_id": order.basket_id,
+        "batch_id": order.batch_id,
+    }
