@@ -20,10 +20,11 @@ from saras_common.db import Database
 from saras_common.ids import NewId, new_id
 from saras_common.metrics import Metrics
 from saras_common.outbox import Outbox, Relay
+from saras_common.partitions import PartitionedConsumer
 from saras_common.web import Loop, Worker, create_service_app, workers_of
 
 CONSUMER_BATCH = 32
-PATIENCE_S = 10.0
+PATIENCE_S = 15.0
 """How far the trade store may fall behind a burst of the book."""
 LINGER_S = 0.5
 """A stream of fills is taken in few deliveries."""
@@ -101,15 +102,22 @@ def workers(
     handle = consumer.handler(
         clock, new_id, context.outbox, band_percent=context.rules.price_band_percent, count=service_metrics.count_trades
     )
-    consuming = Consumer(
-        bus,
-        settings.service,
-        context.database,
-        handle,
-        batch=CONSUMER_BATCH,
-        patience_s=PATIENCE_S,
-        linger_s=LINGER_S,
-        metrics=metrics,
+
+    def feed(source: str, batch: int) -> Consumer:
+        return Consumer(
+            bus,
+            settings.service,
+            context.database,
+            handle,
+            source=source,
+            batch=batch,
+            patience_s=PATIENCE_S,
+            linger_s=LINGER_S,
+            metrics=metrics,
+        )
+
+    consuming = PartitionedConsumer(
+        bus, settings.service, context.database, feed, count=settings.partitions, batch=CONSUMER_BATCH
     )
     relay = Relay(context.database, bus, settings.schema_name, metrics=metrics)
     upkeep = partial(tasks.run_upkeep, context, consuming.inbox)
