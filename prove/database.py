@@ -94,10 +94,18 @@ class Scene:
 
 def kill_server(scene: Scene) -> None:
     """SIGKILL to the server's first process, and an immediate restart."""
-    assert scene.server.process is not None
-    scene.server.process.kill()
-    scene.server.process.wait()
+    end(scene.server)
     scene.restart()
+
+
+def end(server: EmbeddedPostgres) -> None:
+    """SIGKILL to a server's first process."""
+    process = server.process
+    assert process is not None
+    process.kill()
+    process.wait()
+    if process.stdin is not None:
+        process.stdin.close()
 
 
 def kill_backend(scene: Scene) -> None:

@@ -53,8 +53,7 @@ def fill_and_kill(folder):
             with pytest.raises(Unavailable):
                 bench.write(range(20, 2_000))
             bench.filler.unlink()
-            bench.server.process.kill()
-            bench.server.process.wait()
+            database.end(bench.server)
             with pytest.raises(Unavailable):
                 bench.write([5_000])
             bench.server.start()

@@ -6,7 +6,8 @@ import pytest
 from sqlalchemy import text
 from sqlalchemy.engine import make_url
 
-from saras_common.db import Database, connect
+from saras_common.db import Database, connect, driver
+from saras_common.db.patience import HAS_TRANSACTION_TIMEOUT
 from saras_common.errors import Unavailable
 from saras_common.testing.way import Way
 
@@ -129,4 +130,39 @@ def test_who_was_cut_off_within_a_transaction_keeps_no_lock(way):
 
     with pytest.raises(Unavailable):
         write_on_a_lost_way()
+    database.dispose()
+
+
+def test_what_was_given_up_within_a_pipeline_is_ended_by_the_next_connection(way):
+    database = Database(way[1], schema=SCHEMA, pool_size=1, statement_timeout_ms=1500)
+
+    def write_on_a_lost_way():
+        with database.pipelined_for_service() as session:
+            driver(session).execute("SELECT pg_advisory_xact_lock(7)").fetchone()
+            way[0].hang()
+            driver(session).execute("SELECT 1").fetchone()
+
+    with pytest.raises(Unavailable):
+        write_on_a_lost_way()
+    way[0].leave_half_open()
+    assert ask(database) == 1
+    with database.for_service() as session:
+        assert session.execute(text("SELECT pg_try_advisory_xact_lock(7)")).scalar_one()
+    database.dispose()
+
+
+def test_a_transaction_ends_after_its_time_within_a_pipeline_too(way):
+    database = Database(way[1], schema=SCHEMA, pool_size=1, transaction_s=0.5)
+
+    def take_too_long():
+        with database.pipelined_for_service() as session:
+            driver(session).execute("SELECT 1").fetchone()
+            time.sleep(1.0)
+            driver(session).execute("SELECT 1").fetchone()
+
+    with connect(way[1]) as other:
+        if other.info.server_version < HAS_TRANSACTION_TIMEOUT:
+            pytest.skip("this server has no transaction_timeout")
+    with pytest.raises(Unavailable):
+        take_too_long()
     database.dispose()

@@ -42,6 +42,9 @@ ENTRY_STATEMENT_MS = 8_000
 IDLE_IN_TRANSACTION_S = 10.0
 """A connection that broke in the middle of a transaction keeps no balance locked for longer."""
 
+TRANSACTION_S = 30.0
+"""Nor does one that broke in the middle of a pipeline."""
+
 
 def wire(settings: Settings, *, clock: Clock, new_id: NewId = new_id) -> Context:
     """The tools every use case works with. Nothing connects yet."""
@@ -50,6 +53,7 @@ def wire(settings: Settings, *, clock: Clock, new_id: NewId = new_id) -> Context
         schema=settings.schema_name,
         pool_size=settings.pool_size,
         idle_in_transaction_s=IDLE_IN_TRANSACTION_S,
+        transaction_s=TRANSACTION_S,
     )
     entry = Database(
         settings.database_url.get_secret_value(),
@@ -57,6 +61,7 @@ def wire(settings: Settings, *, clock: Clock, new_id: NewId = new_id) -> Context
         pool_size=settings.entry_flushers,
         statement_timeout_ms=ENTRY_STATEMENT_MS,
         idle_in_transaction_s=IDLE_IN_TRANSACTION_S,
+        transaction_s=TRANSACTION_S,
         planner=FOR_GROWTH,
     )
     return Context(

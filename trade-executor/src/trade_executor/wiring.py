@@ -21,6 +21,9 @@ TOKEN_DIES_AT = time(6, 0, tzinfo=IST)
 LEAST_IDLE_S = 10.0
 """A leader stopped within a transaction holds rows its successor needs; past this, or two leases, it loses them."""
 
+TRANSACTION_S = 20.0
+"""The same where it stopped within a pipeline, which no server calls idle."""
+
 
 @dataclass(frozen=True, slots=True)
 class Wiring:
@@ -57,6 +60,7 @@ def wire(settings: Settings, *, clock: Clock | None = None, new_id: NewId = new_
         settings.database_url.get_secret_value(),
         schema=settings.schema_name,
         idle_in_transaction_s=max(LEAST_IDLE_S, 2 * settings.lease_ttl_s),
+        transaction_s=TRANSACTION_S,
     )
     return Wiring(
         settings=settings,

@@ -40,8 +40,8 @@ _AS_IT_IS: Mapping[str, str] = {}
 
 _CONTENDED = {"40001", "40P01"}
 _DOWN_CLASSES = ("08", "53", "57", "58")
-_DOWN = {"55P03", "25006", "25P03", "28P01", "3D000"}
-"""Lock timeout, read-only after a failover, idle too long in a transaction, and a server not (yet) provisioned."""
+_DOWN = {"55P03", "25006", "25P03", "25P04", "28P01", "3D000"}
+"""Lock timeout, read-only after a failover, too long in a transaction, and a server not (yet) provisioned."""
 
 
 class Contended(Unavailable):
@@ -59,11 +59,13 @@ class Database:
         pool_size: int = 8,
         statement_timeout_ms: int = 15_000,
         idle_in_transaction_s: float = IDLE_IN_TRANSACTION_TIMEOUT_S,
+        transaction_s: float | None = None,
         planner: Mapping[str, str] = _AS_IT_IS,
     ) -> None:
         """``planner``: settings of PostgreSQL's planner for every session.
 
-        ``idle_in_transaction_s``: a session that was stopped, or cut off, gives up its locks after so long.
+        ``idle_in_transaction_s``: a session that was stopped, or cut off, gives up its locks after so long;
+        ``transaction_s``: and every transaction ends after that (PostgreSQL 17 on), for in a pipeline none is idle.
         """
         self.schema = schema
         self.url = url
@@ -94,7 +96,7 @@ class Database:
         @event.listens_for(self.engine, "do_connect")
         def connect(_dialect: Any, _record: Any, arguments: Any, parameters: Any) -> PatientConnection:
             connection = PatientConnection.connect(*arguments, **parameters)
-            connection.silence_s = silence_s
+            connection.settle_in(silence_s=silence_s, transaction_s=transaction_s)
             return connection
 
     def for_service(self) -> AbstractContextManager[Session]:
