@@ -227,7 +227,8 @@ class PostgresBus:
         }
         return connect(
             self._url,
-            silence_s=STATEMENT_TIMEOUT_S + 2,
+            silence_s=STATEMENT_TIMEOUT_S + 1,
+            transaction_s=STUCK_CONSUMER_TIMEOUT_S if consumer else None,
             options=" ".join(f"-c {name}={value}" for name, value in limits.items()),
             application_name="bus consumer" if consumer else "bus",
         )
