@@ -54,6 +54,10 @@ SELECT seq, id, type, body, count FROM bus.message WHERE seq IN (
     ) AS counted WHERE upto <= %s OR upto = count
 ) ORDER BY seq
 """
+_LET_GO = "SHOW timezone"
+"""The server keeps a query's snapshot until it is asked something else, and with it every dead version of every row in
+the database, for as long as a handler works: others' hot rows were twice as slow. This needs none and takes its place.
+"""
 _DONE = "DELETE FROM bus.message WHERE seq = ANY(%b)"
 _COUNT_ATTEMPT = "UPDATE bus.message SET attempts = attempts + 1 WHERE seq = %s RETURNING attempts"
 _PARK = """
@@ -179,6 +183,7 @@ class PostgresBus:
             # the turn first, in a statement of its own: what the previous holder deleted is then not seen any more
             turn = connection.execute(_TURN, [queue])
             head = connection.execute(_TAKE, [queue, limit, MAX_EVENTS_A_DELIVERY], binary=True)
+            connection.execute(_LET_GO)
             if turn.fetchone() != (True,):
                 return 0, True
             rows = head.fetchall()
