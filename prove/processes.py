@@ -53,6 +53,8 @@ class Kill:
     at: float
     up_at: float | None = None
     back_at: float | None = None
+    beside: set[str] = field(default_factory=set)
+    """Who else was on the way back meanwhile."""
 
 
 @dataclass
@@ -100,6 +102,7 @@ class Round:
             self.whole.look()
         done = []
         for kill in self.under_way.values():
+            kill.beside |= self.under_way.keys() - {kill.name}
             ended_at = self.whole.first_end_of_a_later_one(kill.at)
             if kill.up_at is not None and ended_at is not None:
                 kill.back_at = max(kill.up_at, ended_at)
@@ -235,9 +238,13 @@ def tell(round_: Round, outcome: Outcome, size: int) -> None:
         outcome.counts[f"kills of {name}"] = killed[name]
     for name, values in sorted(seconds.items()):
         outcome.figures[f"back, {name}"] = spread_of(values)
-        late = [value for value in values if value > BACK_WITHIN_S]
-        if late:
-            outcome.missed.append(f"{name} took longer than {BACK_WITHIN_S:.0f} s {len(late)} times of {len(values)}")
+    for kill in round_.over:
+        if kill.back_at is not None and kill.up_at is not None and kill.back_at - kill.at > BACK_WITHIN_S:
+            up_s, back_s = kill.up_at - kill.at, kill.back_at - kill.at
+            others = ", ".join(sorted(kill.beside)) or "nobody"
+            outcome.missed.append(
+                f"{kill.name} was up after {up_s:.1f} s, in use after {back_s:.1f} s, beside {others}"
+            )
     outcome.figures["back, all"] = spread_of([value for values in seconds.values() for value in values])
     short = [name for name in names() if killed[name] < size]
     if short and size > 1:

@@ -35,7 +35,7 @@ READS = (
 )
 """One of each service at least."""
 
-ROLL_AND_AUDIT_S = 150.0
+ROLL_AND_AUDIT_S = 80.0
 
 
 class Load(Customer):
