@@ -6,6 +6,7 @@ from itertools import groupby
 from sqlalchemy.orm import Session
 
 from saras_common.clock import Clock
+from saras_common.db import driver
 from saras_common.events import BookTotalled, CancelRequested, Event, FundsMoved, OrderAccepted
 from saras_common.ids import NewId
 from trade_executor.core.windows import WindowRules
@@ -20,10 +21,11 @@ def make_handler(clock: Clock, rules: WindowRules, new_id: NewId, failpoint: Fai
     """The handler of the queue ``trade-executor``."""
 
     def handle(session: Session, events: list[Event]) -> None:
-        store = PostgresStore(session)
-        for kind, run in groupby(events, key=type):
-            _apply(store, kind, list(run))
-        store.flush()
+        with driver(session).pipeline():  # what is only written is not waited for
+            store = PostgresStore(session)
+            for kind, run in groupby(events, key=type):
+                _apply(store, kind, list(run))
+            store.flush()
         failpoint("orders_taken")
 
     def _apply(store: PostgresStore, kind: type[Event], events: list[Event]) -> None:

@@ -223,7 +223,7 @@ def _ends(
 
 
 def _progress(
-    book: Book, rows: npt.NDArray[np.intp], status: Ended | Literal["WORKING"], reason: str | None, now: datetime
+    book: Book, rows: npt.NDArray[np.intp], status: Ended, reason: str | None, now: datetime
 ) -> OrderProgressed:
     return OrderProgressed(
         at=now,
@@ -278,7 +278,22 @@ def tell_working(store: Store, book: Book, *, now: datetime) -> Book:
         return book
     rows = np.flatnonzero(~book.shares.has(FROZEN))
     if len(rows):
-        store.emit([_progress(book, rows, "WORKING", None, now)])
+        names = book.statement.order_ids.texts  # written once, here and for the fills
+        store.emit_rows(
+            OrderProgressed,
+            [
+                {
+                    "id": new_id(),
+                    "at": now,
+                    "request_id": None,
+                    "order_ids": [names[row] for row in rows.tolist()],
+                    "status": "WORKING",
+                    "reason": None,
+                    "batch_id": book.block.batch_id,
+                    "block_id": book.block.id,
+                }
+            ],
+        )
     block = replace(book.block, working_told=True)
     store.save_block(block)
     return Book(block, book.statement, book.shares)

@@ -8,7 +8,7 @@ from sqlalchemy.orm import Session
 
 from saras_common.db import Database
 from saras_common.events import Event, Message, pack, pack_rows
-from saras_common.outbox import channel_of
+from saras_common.outbox import SOON, channel_of
 from trade_executor.models import SCHEMA
 from trade_executor.store.postgres.accounts import AccountQueries
 from trade_executor.store.postgres.blocks import BlockQueries
@@ -49,6 +49,7 @@ class PostgresStore(
     def flush(self) -> None:
         """Write what was emitted and nudge who was woken; both take effect with the commit."""
         messages = list(_packed(self._told))
+        soon = any(not isinstance(part, list) for part in self._told)  # fills, and whose orders work
         self._told = []
         if messages:
             self.run(
@@ -61,7 +62,7 @@ class PostgresStore(
                     [message.count for message in messages],
                 ],
             )
-            self.run("SELECT pg_notify(%s, '')", [channel_of(SCHEMA)])
+            self.run("SELECT pg_notify(%s, %s)", [channel_of(SCHEMA), SOON if soon else ""])
         for account_id in self._woken:
             self.run("SELECT pg_notify(%s, %s)", [WAKE_CHANNEL, account_id])
         self._woken.clear()
