@@ -188,8 +188,8 @@ def settle(desk: Desk, outcome: Outcome, run: Run) -> None:
 
 CAMPAIGN = Campaign(
     number=1,
-    target=f"500 kill -9 of the executor over 20,000 user orders, 20 at each of {len(POINTS)} named places and the others"
-    " at random: none lost, none doubled, the books balanced",
+    target=f"500 kill -9 of the executor over 20,000 user orders, 20 at each of {len(POINTS)} named places and the"
+    " others at random: none lost, none doubled, the books balanced",
     size=500,
     bound_s=600,
     play=play,
