@@ -54,10 +54,10 @@ SOON = "soon"
 """Payload of a notification that ends such a wait."""
 
 LONGEST_LINGER_S = 0.5
-STREAM_ROWS = 32
+STREAM_EVENTS = 32
 """A batch of so many is a stream: the wait doubles while it lasts, for every step behind costs by the packet.
 
-Events that were written together are one row, and in one packet already.
+Events that were written together are one row, and in one packet already: one row is no stream.
 """
 
 
@@ -195,7 +195,7 @@ class Relay:
                     if not moved:
                         waiter.wait(stop, self._poll_s)
                     elif moved < MAX_EVENTS_A_MESSAGE:
-                        linger_s = LINGER_S if rows < STREAM_ROWS else min(2 * linger_s, LONGEST_LINGER_S)
+                        linger_s = _next_linger(linger_s, rows, moved)
                         waiter.wait(stop, linger_s, SOON)
                 except Unavailable as error:
                     failures += 1
@@ -242,6 +242,11 @@ class Relay:
         """Age of the oldest row not yet published, 0 when none waits."""
         with self._database.for_service() as session:
             return float(session.execute(self._oldest).scalar_one())
+
+
+def _next_linger(linger_s: float, rows: int, moved: int) -> float:
+    is_stream = rows > 1 and moved >= STREAM_EVENTS
+    return min(2 * linger_s, LONGEST_LINGER_S) if is_stream else LINGER_S
 
 
 def channel_of(schema: str) -> str:
