@@ -29,7 +29,7 @@ USERS, LINES = 12, 16
 KINDS = ("hostile", "hostile", "hostile", "drawn", "drawn", "walk")
 """Which kind of case comes when."""
 
-REST_S = 150.0
+REST_S = 110.0
 """Kept for what comes after the cases."""
 
 APART_CASES, APART_S = 2_000, 60.0
