@@ -1,6 +1,7 @@
 """The executor as it runs against the sandbox over real sockets, bus and database."""
 
 from collections import Counter
+from contextlib import contextmanager
 from datetime import UTC, datetime
 from uuid import uuid4
 
@@ -21,15 +22,23 @@ def sandbox(tmp_path_factory):
 @pytest.fixture
 def platform(sandbox, database_for):
     sandbox.post("/sandbox/reset", {})
-    made = Platform(database_for("trade_executor"), sandbox)
+    with funded(database_for("trade_executor"), sandbox) as made:
+        yield made
+
+
+@contextmanager
+def funded(database, sandbox):
+    made = Platform(database, sandbox)
     made.start()
     made.deposit(10**12)
     made.publish(
         [FundsMoved(at=datetime.now(UTC), movement_id=uuid4(), user_id=uuid4(), account_id="main", amount_paise=10**12)]
     )
-    made.wait(lambda: made.listed > 0)
-    yield made
-    made.stop()
+    try:
+        made.wait(lambda: made.listed > 0)
+        yield made
+    finally:
+        made.stop()
 
 
 def tags(sandbox):
@@ -114,3 +123,17 @@ def test_token_expired_waits_for_a_login(platform, sandbox):
 def _logged_in(wiring):
     with wiring.transactions() as store:
         return store.find_session("main") is not None
+
+
+def test_a_block_above_the_freeze_quantity_is_sent_in_slices(tmp_path, database_for):
+    """The limit stands in the refusal alone; nobody's order fails for being consolidated with others."""
+    sandbox = SandboxProcess(tmp_path / "frozen", SANDBOX_FREEZE_QUANTITY="100")
+    try:
+        with funded(database_for("trade_executor"), sandbox) as platform:
+            orders = [platform.order("NSE:INFY", quantity) for quantity in (70, 110, 90)]
+            platform.publish(orders)
+            platform.wait(lambda: platform.statuses(orders) == {"FILLED"})
+            assert [item["quantity"] for item in sandbox.journal("order_accepted")] == [100, 100, 70]
+            assert max(tags(sandbox).values()) == 1
+    finally:
+        sandbox.stop()

@@ -14,6 +14,7 @@ from trade_executor.core.intents import (
     count_clean_read,
     find,
     forget_clean_reads,
+    slices,
     tag_of,
 )
 from trade_executor.domain import TRANSITIONS, Block, BlockKey, IllegalMove, Intent, IntentState
@@ -78,6 +79,21 @@ def test_our_tag_on_something_else_is_for_a_person(other):
 
 def test_one_already_made_smaller_is_ours():
     assert find(intent(), BLOCK, [row(quantity=7, modified=True)])[0] is Finding.FOUND
+
+
+@pytest.mark.parametrize(
+    ("quantity", "refusal", "expected"),
+    [
+        (250, "Quantity 250 exceeds the freeze quantity 100 of INFY.", [100, 100, 50]),
+        (200, "Order above the Freeze Limit: 100", [100, 100]),
+        (100, "freeze quantity 100", []),
+        (250, "insufficient funds: 100 needed", []),
+        (250, "freeze quantity 0", []),
+        (10**6, "freeze quantity 100", []),
+    ],
+)
+def test_what_is_above_the_freeze_quantity_goes_in_slices(quantity, refusal, expected):
+    assert slices(quantity, refusal) == expected
 
 
 def test_absent_after_three_clean_readings_over_ten_seconds_and_not_before():

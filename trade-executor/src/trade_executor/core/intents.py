@@ -1,6 +1,7 @@
 """Placing a broker order at most once: tags, and what a reading of the broker's order book says about an intent."""
 
 import hashlib
+import re
 from dataclasses import dataclass, replace
 from datetime import datetime
 from enum import Enum, auto
@@ -13,6 +14,8 @@ TAG_ID_CHARACTERS = 18
 TAG_ATTEMPT_CHARACTERS = 2
 MAX_ATTEMPTS = 36**TAG_ATTEMPT_CHARACTERS - 1
 _DIGITS = "0123456789abcdefghijklmnopqrstuvwxyz"
+MOST_SLICES = 100
+_FREEZE_LIMIT = re.compile(r"freeze (?:quantity|limit)\D{0,20}(\d+)", re.IGNORECASE)
 
 
 def tag_of(block_id: UUID, attempt: int) -> str:
@@ -29,6 +32,18 @@ def _base36(number: int, characters: int) -> str:
         number, digit = divmod(number, 36)
         text = _DIGITS[digit] + text
     return text
+
+
+def slices(quantity: int, refusal: str) -> list[int]:
+    """What to send instead of an order refused for being above the exchange's freeze quantity; else nothing.
+
+    The limit stands nowhere but in the text of the refusal. Beyond a hundred slices the refusal stands.
+    """
+    found = _FREEZE_LIMIT.search(refusal)
+    most = int(found[1]) if found else 0
+    if not 0 < most < quantity <= most * MOST_SLICES:
+        return []
+    return [min(most, quantity - start) for start in range(0, quantity, most)]
 
 
 @dataclass(frozen=True, slots=True)

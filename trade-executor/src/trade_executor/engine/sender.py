@@ -73,7 +73,7 @@ class Sender:
         answer = self._timed("place", lambda: broker.place(order, desk.guard))
         desk.failpoint("after_send")
         with desk.transactions() as store:  # a fact, also when the lease is over by now
-            sending.record_answer(store, intent_id, answer, epoch=epoch, now=desk.now())
+            sending.record_answer(store, intent_id, answer, epoch=epoch, now=desk.now(), new_id=desk.new_id)
             desk.failpoint("before_answer_committed")
         desk.failpoint("after_answer_committed")
         return answer

@@ -49,11 +49,9 @@ def log_in(store: Store, account_id: str, sealed_token: bytes, *, expires_at: da
     return version
 
 
-def plan_again(store: Store, absent: Intent, *, new_id: NewId) -> Intent:
-    """A new attempt, under a new tag, for an order that was never placed."""
-    attempt = 1 + max(other.attempt for other in store.list_intents(absent.block_id))
-    intent = Intent(
-        new_id(), absent.block_id, absent.account_id, attempt, tag_of(absent.block_id, attempt), absent.quantity
-    )
-    store.add_intent(intent)
-    return intent
+def plan_again(store: Store, given_up: Intent, quantities: Sequence[int] = (), *, new_id: NewId) -> None:
+    """New attempts, each under a new tag, for an order that was never placed: one as large, or the ``quantities``."""
+    block_id, account_id = given_up.block_id, given_up.account_id
+    first = 1 + max(other.attempt for other in store.list_intents(block_id))
+    for attempt, quantity in enumerate(quantities or [given_up.quantity], first):
+        store.add_intent(Intent(new_id(), block_id, account_id, attempt, tag_of(block_id, attempt), quantity))

@@ -8,13 +8,15 @@ import numpy as np
 
 from saras_common.clock import day_start, trading_day
 from saras_common.events import ExecutionStateChanged
+from saras_common.ids import NewId
 from trade_executor.broker import Answer, Because, NewOrder, Outcome
 from trade_executor.core.blocks import NEEDS_PROTECTION, beyond_hold, find_protection
 from trade_executor.core.book import FROZEN, REFUSED, wanted_now
-from trade_executor.core.intents import committed
+from trade_executor.core.intents import committed, slices
 from trade_executor.domain import BrokerOrder, Intent, IntentState
 from trade_executor.store import Book, Store
 from trade_executor.usecases.cancelling import settle_frozen
+from trade_executor.usecases.control import plan_again
 from trade_executor.usecases.posting import OVER_LIMIT, end_if_over, tell_working
 
 BACK_OFF = timedelta(seconds=1)
@@ -51,7 +53,7 @@ def begin_sending(store: Store, intent_id: UUID, *, epoch: int, now: datetime, r
     orders = {order.intent_id: order.committed for order in store.list_broker_orders(book.block.id)}
     others = [other for other in store.list_intents(book.block.id) if other.id != intent.id]
     wanted = int(wanted_now(book.statement, book.shares).sum())
-    quantity = min(wanted, book.block.quantity) - committed(others, orders)
+    quantity = min(min(wanted, book.block.quantity) - committed(others, orders), intent.quantity)
     if quantity <= 0:
         store.save_intent(intent.moved(IntentState.WITHDRAWN, reason="nothing left to send"))
         end_if_over(store, settle_frozen(store, book, now=now), now=now)
@@ -106,10 +108,13 @@ def _new_order(book: Book, intent: Intent, mark: int | None, rules: SendRules) -
     )
 
 
-def record_answer(store: Store, intent_id: UUID, answer: Answer, *, epoch: int, now: datetime) -> IntentState:
+def record_answer(
+    store: Store, intent_id: UUID, answer: Answer, *, epoch: int, now: datetime, new_id: NewId
+) -> IntentState:
     """What the call came to; the intent's state afterwards.
 
-    Does nothing when somebody else has resolved the intent meanwhile.
+    What was too large for one order at the exchange is planned again in slices. Does nothing when somebody else has
+    resolved the intent meanwhile.
     """
     intent = store.get_intent(intent_id)
     if intent.state is not IntentState.SENDING or intent.epoch != epoch:
@@ -119,6 +124,8 @@ def record_answer(store: Store, intent_id: UUID, answer: Answer, *, epoch: int, 
     if answer.outcome is Outcome.NO and answer.because is Because.REFUSED:
         intent = intent.moved(IntentState.REFUSED, reason=answer.message)
         store.save_intent(intent)
+        if smaller := slices(intent.quantity, answer.message or ""):
+            plan_again(store, intent, smaller, new_id=new_id)
         end_if_over(store, store.get_book(intent.block_id), now=now)
         return intent.state
     if answer.outcome in {Outcome.NO, Outcome.NOT_SENT}:
