@@ -1,5 +1,7 @@
 """A slice of the tamperings, and what the witness does with rows that nobody of ours wrote."""
 
+from uuid import UUID
+
 import pytest
 from prove import evidence
 from prove.roles import check_roles, compare
@@ -28,6 +30,15 @@ def test_a_row_of_a_stranger_is_never_witnessed(scene):
     assert witness.refused == [f"audit {row['id']} has no genuine seal"]
     assert read_chain(scene.path) == before
     scene.restore()
+
+
+def test_a_witness_reads_only_what_is_new(scene):
+    witness = Witness(scene.path, scene.sources)
+    witness.look()
+    assert list(scene.sources.certificates())
+    assert list(scene.sources.certificates(witness._numbers)) == []
+    assert list(scene.sources.audit(UUID(int=0), witness._late)) == []
+    assert witness.look() == 0
 
 
 def test_a_line_cut_short_by_a_crash_is_written_again_and_a_changed_one_is_seen(scene):

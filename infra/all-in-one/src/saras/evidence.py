@@ -9,7 +9,7 @@ a row no older than a second or so, not witnessed yet, can be taken away. `check
 import hashlib
 import json
 import os
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
@@ -33,11 +33,18 @@ UNSEALED = "unsealed"
 
 _AUDIT = text(
     "SELECT id, at, kind, user_id, actor_id, address, request_id, detail, seal FROM user_service.audit"
-    " WHERE id >= :after ORDER BY id"
+    " WHERE id >= :after AND NOT id = ANY (CAST(:but AS uuid[])) ORDER BY id"
 )
 _CERTIFICATES = text(
     "SELECT account_id, number, batch_id, block_id, hash, document, seal FROM trade_executor.certificates"
     " ORDER BY account_id, number"
+)
+_NEW_CERTIFICATES = text(
+    "SELECT c.account_id, c.number, c.batch_id, c.block_id, c.hash, c.document, c.seal"
+    " FROM trade_executor.accounts AS a LEFT JOIN unnest(CAST(:accounts AS text[]), CAST(:numbers AS bigint[]))"
+    " AS seen (account_id, number) ON seen.account_id = a.id"
+    " JOIN trade_executor.certificates AS c ON c.account_id = a.id AND c.number > coalesce(seen.number, 0)"
+    " ORDER BY c.account_id, c.number"
 )
 
 
@@ -71,19 +78,24 @@ class Sources:
     executor: Readings
     seals: Seals
 
-    def audit(self, after: UUID) -> Iterator[Evidence]:
-        """Audit rows with ids from ``after`` on (UUIDv7: made no earlier)."""
+    def audit(self, after: UUID, but: Sequence[str] = ()) -> Iterator[Evidence]:
+        """Audit rows with ids from ``after`` on (UUIDv7: made no earlier), without those named in ``but``."""
         with self.people() as session:
-            for row in session.execute(_AUDIT, {"after": after}).mappings():
+            for row in session.execute(_AUDIT, {"after": after, "but": list(but)}).mappings():
                 fields = {name: value for name, value in row.items() if name != "seal"}
                 digest = digest_of(fields)
                 verdict = None if row["seal"] is None else self.seals.audit(digest, bytes(row["seal"]))
                 yield Evidence("audit", str(row["id"]), _with_seal(digest, row["seal"]), verdict)
 
-    def certificates(self) -> Iterator[tuple[Evidence, dict[str, Any], str]]:
-        """Certificates with their documents and the hash of their column."""
+    def certificates(self, after: Mapping[str, int] | None = None) -> Iterator[tuple[Evidence, dict[str, Any], str]]:
+        """Certificates with their documents and the hash of their column; of each account those after a number."""
         with self.executor() as session:
-            for row in session.execute(_CERTIFICATES).mappings():
+            if after:
+                seen = {"accounts": list(after), "numbers": list(after.values())}
+                rows = session.execute(_NEW_CERTIFICATES, seen)
+            else:
+                rows = session.execute(_CERTIFICATES)
+            for row in rows.mappings():
                 fields = {
                     name: row[name] for name in ("account_id", "number", "batch_id", "block_id", "hash", "document")
                 }
@@ -156,11 +168,18 @@ class Witness:
         self._is_first = not lines
         self._known = {(line.source, line.name) for line in lines}
         self._head = lines[-1].hash if lines else GENESIS
-        self._newest = max((UUID(line.name) for line in lines if line.source == "audit"), default=UUID(int=0))
+        self._newest = UUID(int=0)
+        self._late: list[str] = []
+        self._numbers: dict[str, int] = {}
+        self._remember([(line.source, line.name) for line in lines])
 
     def look(self) -> int:
-        """Witness what is new; how many rows. The lines are on the disk when this returns."""
-        found = [*self.sources.audit(_before(self._newest)), *(row for row, _, _ in self.sources.certificates())]
+        """Witness what is new; how many rows. The lines are on the disk when this returns.
+
+        Its cost is that of what is new, whatever there is already.
+        """
+        audit = self.sources.audit(_before(self._newest), self._late)
+        found = [*audit, *(row for row, _, _ in self.sources.certificates(self._numbers))]
         fresh = [row for row in found if (row.source, row.name) not in self._known]
         genuine = [row for row in fresh if row.verdict or (row.verdict is None and self._is_first)]
         self.refused = [f"{row.source} {row.name} has no genuine seal" for row in fresh if row not in genuine]
@@ -181,7 +200,18 @@ class Witness:
             os.fsync(file.fileno())
         self._head = head
         self._known.update(names)
-        self._newest = max([self._newest, *(UUID(name) for source, name in names if source == "audit")])
+        self._remember(names)
+
+    def _remember(self, names: Sequence[tuple[str, str]]) -> None:
+        """Where to look on: after the newest audit row, but for late ones; after the numbers without a gap."""
+        audit = [name for source, name in names if source == "audit"]
+        self._newest = max([self._newest, *map(UUID, audit)])
+        self._late = [name for name in self._late + audit if UUID(name) >= _before(self._newest)]
+        for account in {name.rpartition(" ")[0] for source, name in names if source == "certificate"}:
+            number = self._numbers.get(account, 0)
+            while ("certificate", f"{account} {number + 1}") in self._known:
+                number += 1
+            self._numbers[account] = number
 
 
 def _before(newest: UUID) -> UUID:
