@@ -21,6 +21,7 @@ BENCHES = {
     "burst": ("burst", "measure"),
     "oldbook": ("burst", "measure_old_book"),
     "streams": ("streams", "measure"),
+    "costs": ("costs", "measure"),
 }
 RESULTS = Path(__file__).parent / "results.json"
 

@@ -76,10 +76,19 @@ class UnreliableBus:
         if not self.is_calm and self._dice.random() < 0.15:
             raise BusUnavailable
 
+    def partition(self, queue: str, count: int) -> list[str]:
+        raise NotImplementedError
+
+    def publish_to(self, messages: Sequence[tuple[str, Message]]) -> None:
+        raise NotImplementedError
+
     def consume(self, queue: str, handle: Handle, stop: threading.Event, *, batch: int = 64) -> None:
         raise NotImplementedError
 
     def depth(self, queue: str) -> int:
+        raise NotImplementedError
+
+    def is_idle(self, queue: str) -> bool:
         raise NotImplementedError
 
     def parked(self, queue: str) -> list[ParkedMessage]:

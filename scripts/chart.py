@@ -19,12 +19,13 @@ from pydantic import SecretStr
 from pydantic.fields import FieldInfo
 
 from saras.fleet import SERVICES, Service
+from saras_common.bus import MAX_PARTITIONS
 from saras_common.settings import ServiceSettings
 
 K8S = Path(__file__).parents[1] / "k8s"
 CHART = K8S / "saras"
 RELEASE = NAMESPACE = "saras"
-BY_CHART = frozenset({"HOST", "PORT", "PROBE_PORT", "SARAS_MODE", "LOG_LEVEL", "KITE_ROOT"})
+BY_CHART = frozenset({"HOST", "PORT", "PROBE_PORT", "SARAS_MODE", "LOG_LEVEL", "KITE_ROOT", "PARTITIONS"})
 """Variables the chart sets; so are the services' addresses."""
 
 BY_PARENT = frozenset({"LISTEN_FD", "READY_FD"})
@@ -141,17 +142,18 @@ _SWITCHES = ("networkPolicy", "podDisruptionBudget", "autoscaling", "keda")
 
 def _service(service: Service, resources: Mapping[str, Any]) -> dict[str, Any]:
     positive = {"type": "integer", "minimum": 1}
-    process = _strict(
-        {
-            "replicas": {"type": "integer", "minimum": 0},
-            "resources": resources,
-            "autoscaling": _strict({"max": positive, "cpuPercent": positive}),
-            "queue": _strict({"name": {"type": "string"}, "messages": positive, "max": positive}),
-        }
-    )
+    process = {
+        "replicas": {"type": "integer", "minimum": 0},
+        "resources": resources,
+        "autoscaling": _strict({"max": positive, "cpuPercent": positive}),
+        "queue": _strict({"name": {"type": "string"}, "messages": positive, "max": positive}),
+    }
+    processes = {name: _strict(process) for name in service.processes}
+    if "PARTITIONS" in variables(service.settings_class()):
+        processes["consume"] = _strict({**process, "partitions": {**positive, "maximum": MAX_PARTITIONS}})
     return _strict(
         {
-            "processes": _strict(dict.fromkeys(service.processes, process)),
+            "processes": _strict(processes),
             "calls": {"type": "array", "items": {"enum": [each.name for each in SERVICES]}},
             "backends": {"type": "array", "items": {"enum": [*SERVERS, "broker"]}},
             "internet": {"type": "array", "items": positive},

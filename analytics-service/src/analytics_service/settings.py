@@ -28,4 +28,7 @@ class Settings(ServiceSettings):
     chromium: str | None = Field(
         default=None, description="Browser that draws PNG and SVG; looked for on the path when empty"
     )
+    partitions: int = Field(
+        default=1, ge=1, le=16, description="Parts the users' events are split into, each with a consumer of its own"
+    )
     pool_size: int = Field(default=4, ge=2, le=64, validation_alias="ANALYTICS_POOL_SIZE")

@@ -104,9 +104,7 @@ class Inbox:
         """
         if not events:
             return []
-        ids = sorted({event.id.hex for event in events})  # one order for all, so that two consumers cannot deadlock
-        asked = (self._consumer, "{" + ",".join(ids) + "}", len(events))
-        ((found,),) = driver(session).execute(self._insert, asked).fetchall()
+        found = self._remember(session, [event.id for event in events])
         if found is None:
             return list(events)
         new = set(found)
@@ -116,6 +114,21 @@ class Inbox:
                 new.discard(event.id)
                 result.append(event)
         return result
+
+    def fresh_ids(self, session: Session, ids: Sequence[UUID]) -> set[UUID]:
+        """`fresh` for whoever does not apply the events: those of ``ids`` never seen before."""
+        if not ids:
+            return set()
+        found = self._remember(session, ids)
+        return set(ids) if found is None else set(found)
+
+    def _remember(self, session: Session, ids: Sequence[UUID]) -> Sequence[UUID] | None:
+        """The new ones, or ``None`` when each is new and stands there once."""
+        ordered = sorted({event_id.hex for event_id in ids})  # one order for all, so that no two consumers deadlock
+        asked = (self._consumer, "{" + ",".join(ordered) + "}", len(ids))
+        ((found,),) = driver(session).execute(self._insert, asked).fetchall()
+        known: Sequence[UUID] | None = found
+        return known
 
     def park(self, session: Session, event: Event, reason: str, attempts: int) -> None:
         """Give up on ``event``: it is remembered as seen and kept with the reason."""

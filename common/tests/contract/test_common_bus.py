@@ -291,3 +291,76 @@ def publish_when_up(bus: Bus, messages: Sequence[Message]) -> None:
             return
         time.sleep(0.2)
     raise AssertionError("the bus does not come back")
+
+
+def test_partitions_are_queues_of_their_own(both_buses: BusSite) -> None:
+    """What goes into one comes out of that one, in order; what waits survives an outage of the bus."""
+    bus, queue = both_buses.connect(SUBSCRIPTIONS), f"contract-{uuid4()}"
+    partitions = bus.partition(queue, 12)
+    assert len(set(partitions)) == 12
+    assert bus.partition(queue, 12) == partitions
+    assert not set(bus.partition(queue, 3)) & set(partitions)
+
+    def publish(start: int) -> None:
+        messages = numbered(48, start=start)
+        bus.publish_to([(partitions[number % 12], message) for number, message in enumerate(messages)])
+
+    publish(0)
+    both_buses.down()
+    with pytest.raises(BusUnavailable):
+        publish(1000)
+    both_buses.up()
+    until(lambda: _answers(bus))
+    publish(48)
+    assert [bus.depth(partition) for partition in partitions] == [8] * 12
+    for number in (0, 7, 11):
+        recorder = Recorder()
+        with consuming(bus, recorder, partitions[number]):
+            until(lambda recorder=recorder: len(recorder.bodies) == 8)  # type: ignore[misc]
+        assert recorder.bodies == [b"[%d]" % expected for expected in range(number, 96, 12)]
+    assert bus.depth(ONE) == 0
+
+
+def test_one_consumer_of_a_partition_is_fed_at_a_time(bus: Bus) -> None:
+    partition = bus.partition(f"contract-{uuid4()}", 2)[0]
+    bus.publish_to([(partition, message) for message in numbered(40)])
+    handling, most, seen = 0, 0, 0
+    lock = threading.Lock()
+
+    def handle(messages: list[Message]) -> None:
+        nonlocal handling, most, seen
+        with lock:
+            handling += 1
+            most, seen = max(most, handling), seen + len(messages)
+        time.sleep(0.01)
+        with lock:
+            handling -= 1
+
+    with consuming(bus, handle, partition, batch=2), consuming(bus, handle, partition, batch=2):
+        until(lambda: seen == 40)
+    assert most == 1
+
+
+def test_a_queue_is_not_idle_while_a_consumer_holds_its_last_messages(bus: Bus) -> None:
+    holding, let_go = threading.Event(), threading.Event()
+
+    def handle(_messages: list[Message]) -> None:
+        holding.set()
+        let_go.wait(20)
+
+    assert bus.is_idle(ONE)
+    bus.publish(numbered(3))
+    assert not bus.is_idle(ONE)
+    with consuming(bus, handle):
+        assert holding.wait(20)
+        assert not bus.is_idle(ONE)
+        let_go.set()
+    until(lambda: bus.is_idle(ONE))
+
+
+def _answers(bus: Bus) -> bool:
+    try:
+        bus.check()
+    except BusUnavailable:
+        return False
+    return True

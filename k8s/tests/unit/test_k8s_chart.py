@@ -11,6 +11,7 @@ import pytest
 import yaml
 
 from saras.fleet import GATEWAY, SERVICES
+from saras_common.bus import partition_queue
 from saras_common.process import DRAIN_S, GRACEFUL_S
 
 K8S = Path(__file__).parents[2]
@@ -25,6 +26,10 @@ OPERATED = {
     "monitoring.coreos.com/v1/PrometheusRule",
 }
 """Kinds of operators: their schemas are not Kubernetes' own."""
+
+
+RECREATED = {"default": set(), "minimal": set(), "kind": set(), "full": {"saras-portfolio-service-consume"}}
+"""Consumers of partitions, by set of values: none of the old number may run beside one of the new."""
 
 
 def of_kind(documents, kind):
@@ -88,7 +93,8 @@ def test_pods_are_restricted(documents_of, name):
 @pytest.mark.parametrize("name", SETS)
 def test_deployments_roll_without_a_gap_and_are_probed(documents_of, name):
     for document in of_kind(documents_of(name), "Deployment"):
-        assert document["spec"]["strategy"]["rollingUpdate"] == {"maxSurge": 1, "maxUnavailable": 0}
+        if document["metadata"]["name"] not in RECREATED[name]:
+            assert document["spec"]["strategy"]["rollingUpdate"] == {"maxSurge": 1, "maxUnavailable": 0}
         (container,) = document["spec"]["template"]["spec"]["containers"]
         ports = {port["name"] for port in container["ports"]}
         assert container["livenessProbe"]["httpGet"]["port"] in ports
@@ -128,6 +134,29 @@ def test_optional_parts_appear_when_asked_for(documents_of):
     assert "StatefulSet" not in kinds["full"]  # live mode has no sandbox
 
 
+def test_partitions_scale_by_every_queue_and_are_never_rolled(documents_of):
+    def consume(values, kind):
+        (found,) = [
+            each
+            for each in of_kind(documents_of(values), kind)
+            if each["metadata"]["name"] == "saras-portfolio-service-consume"
+        ]
+        return found["spec"]
+
+    scaled = consume("full", "ScaledObject")
+    queues = [trigger["metadata"]["queueName"] for trigger in scaled["triggers"]]
+    partitions = [f"saras.{partition_queue('portfolio-service', 4, number)}" for number in range(4)]
+    assert queues == ["saras.portfolio-service", *partitions]
+    assert scaled["maxReplicaCount"] == 4
+    deployed = consume("full", "Deployment")
+    assert deployed["strategy"] == {"type": "Recreate"}
+    (container,) = deployed["template"]["spec"]["containers"]
+    assert {"name": "PARTITIONS", "value": "4"} in container["env"]
+    plain = consume("default", "Deployment")
+    assert plain["strategy"]["type"] == "RollingUpdate"
+    assert "PARTITIONS" not in str(plain)
+
+
 def test_live_mode_refuses_example_secrets(chart):
     with pytest.raises(helm_python.HelmRenderError, match="example secrets"):
         chart.render({"mode": "live"})
@@ -141,6 +170,8 @@ def test_live_mode_refuses_example_secrets(chart):
         {"services": {"user-service": {"env": {"USER_DATA_KEYS": "in a ConfigMap"}}}},
         {"services": {"user-service": {"env": {"ACCESS_TTL_S": "soon"}}}},
         {"services": {"user-service": {"processes": {"consume": {"replicas": 1}}}}},
+        {"services": {"trade-executor": {"processes": {"consume": {"partitions": 2}}}}},
+        {"services": {"portfolio-service": {"processes": {"consume": {"partitions": 17}}}}},
         {"services": {"order-service": {}}},
         {"mode": "paper"},
     ],

@@ -25,9 +25,10 @@ from saras_common.consumer import Consumer
 from saras_common.db import Database
 from saras_common.ids import NewId, new_id
 from saras_common.metrics import Metrics
+from saras_common.partitions import PartitionedConsumer
 from saras_common.web import Loop, Worker, create_service_app, workers_of
 
-NEWS_PATIENCE_S, FEED_PATIENCE_S = 10.0, 5.0
+NEWS_PATIENCE_S, FEED_PATIENCE_S = 15.0, 5.0
 """How far messages and streams may fall behind a burst of the book."""
 
 NEWS_LINGER_S = 0.5
@@ -148,7 +149,20 @@ def workers(
     def consuming(queue: str, handle: consumer.Handler, patience_s: float, linger_s: float = 0.0) -> Consumer:
         return Consumer(bus, queue, context.database, handle, patience_s=patience_s, linger_s=linger_s, metrics=metrics)
 
-    news = consuming("notification-service", consumer.news_handler(context), NEWS_PATIENCE_S, NEWS_LINGER_S)
+    def telling(source: str, batch: int) -> Consumer:
+        return Consumer(
+            bus,
+            settings.service,
+            context.database,
+            consumer.news_handler(context),
+            source=source,
+            batch=batch,
+            patience_s=NEWS_PATIENCE_S,
+            linger_s=NEWS_LINGER_S,
+            metrics=metrics,
+        )
+
+    news = PartitionedConsumer(bus, settings.service, context.database, telling, count=settings.partitions)
     market = consuming("notification-service.market", consumer.market_handler(context), NEWS_PATIENCE_S, NEWS_LINGER_S)
     feed = consuming("notification-service.feed", consumer.feed_handler(), FEED_PATIENCE_S)
     inboxes = (news.inbox, market.inbox, feed.inbox)

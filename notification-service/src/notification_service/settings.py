@@ -76,6 +76,9 @@ class Settings(ServiceSettings):
     send_threads: int = Field(
         default=4, ge=1, le=64, validation_alias="NOTIFY_SEND_THREADS", description="Sent at once by one worker"
     )
+    partitions: int = Field(
+        default=1, ge=1, le=16, description="Parts the users' events are split into, each with a consumer of its own"
+    )
     poll_s: float = Field(default=0.5, gt=0, validation_alias="NOTIFY_POLL_S", description="Pause of an idle worker")
     feed_keep_days: int = Field(
         default=3,

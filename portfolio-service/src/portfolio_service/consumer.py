@@ -32,8 +32,8 @@ def _family(event: Event) -> type:
     return AllocationPosted if isinstance(event, _POSTINGS) else type(event)
 
 
-def book_handler(clock: Clock, new_id: NewId, metrics: BookMetrics) -> Handler:
-    """Applies the queues ``portfolio-service`` and ``portfolio-service.totals``."""
+def book_handler(clock: Clock, new_id: NewId, metrics: BookMetrics, partition: str = "") -> Handler:
+    """Applies the queues ``portfolio-service``, or one partition of it, and ``portfolio-service.totals``."""
 
     def handle(session: Session, events: list[Event]) -> None:
         for family, run in groupby(events, key=_family):
@@ -43,7 +43,7 @@ def book_handler(clock: Clock, new_id: NewId, metrics: BookMetrics) -> Handler:
         now = clock.now()
         if family is AllocationPosted:
             told = [event for event in run if isinstance(event, _POSTINGS)]
-            metrics.count(postings.post_events(session, told, now=now, new_id=new_id))
+            metrics.count(postings.post_events(session, told, now=now, new_id=new_id, partition=partition))
         elif family is UserChanged:
             changed = [event for event in run if isinstance(event, UserChanged)]
             users.change_users(session, changed, now=now, new_id=new_id)

@@ -34,6 +34,9 @@ class Settings(ServiceSettings):
     entry_waiting_orders: int = Field(default=50_000, ge=1000, description="Orders waiting before we answer 503")
     outbox_limit: int = Field(default=1_000_000, ge=1, description="Events waiting for the bus before we answer 503")
     idempotency_keep_hours: int = Field(default=72, ge=1, description="How long an answer is kept for its key")
+    partitions: int = Field(
+        default=1, ge=1, le=16, description="Parts the users' events are split into, each with a consumer of its own"
+    )
     pool_size: int = Field(default=8, ge=2, le=64, validation_alias="PORTFOLIO_POOL_SIZE")
 
     def rules(self) -> Rules:

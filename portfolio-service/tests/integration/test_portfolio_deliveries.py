@@ -9,6 +9,7 @@ import pytest
 
 from portfolio_service.app import workers
 from portfolio_service.consumer import book_handler
+from portfolio_service.store.postings import find_owners
 from portfolio_service.telemetry import BookMetrics
 from portfolio_service.usecases import postings
 from saras_common.bus import PostgresBus
@@ -24,6 +25,7 @@ from saras_common.events import (
 )
 from saras_common.ids import new_id
 from saras_common.metrics import Metrics
+from saras_common.partitions import PartitionedConsumer
 
 INFY, TCS = "NSE:INFY", "NSE:TCS"
 CHARGES = (0, 150, 5, 0, 22, 1, 0)
@@ -254,3 +256,48 @@ def test_the_workers_carry_events_both_ways_and_start_again(book, book_database,
         row[0] for row in book.rows("SELECT type FROM outbox WHERE published_at IS NOT NULL")
     }
     book.check()
+
+
+def test_a_book_in_partitions_is_the_same_book(book, bus):
+    """Blocks of many users reach the consumers user by user; so do orders that moved, which name no user."""
+    told = [story(book), story(book)]
+    for news in told[0]:
+        book.tell(news)
+    plain = book.snapshot()
+    bus.publish([message for event in told[1] for message in pack([event])])
+
+    def feed(source, batch):
+        handler = book_handler(book.clock, new_id, BookMetrics(Metrics()), source)
+        return Consumer(bus, "portfolio-service", book.database, handler, source=source, batch=batch)
+
+    stop = threading.Event()
+    shared = PartitionedConsumer(
+        bus, "portfolio-service", book.database, feed, count=3, batch=4, find_owners=find_owners
+    )
+    thread = threading.Thread(target=shared.run, args=(stop,))
+    thread.start()
+    try:
+        deadline = time.monotonic() + 30
+        while book.scalar("SELECT count(*) FROM orders WHERE hold_paise > 0 OR hold_quantity > 0"):
+            assert time.monotonic() < deadline, "the partitions do not work it off"
+            time.sleep(0.02)
+        while not all(bus.is_idle(queue) for queue in ("portfolio-service", *bus.partition("portfolio-service", 3))):
+            assert time.monotonic() < deadline, "the partitions do not come to an end"
+            time.sleep(0.02)
+    finally:
+        stop.set()
+        thread.join(30)
+    book.check()
+    assert book.snapshot() != plain
+    orders = book.rows(
+        "SELECT status, quantity, filled_quantity, filled_paise, charges, hold_paise, hold_quantity FROM orders"
+        " ORDER BY created_at, id"
+    )
+    half = len(orders) // 2
+    assert sorted(orders[:half]) == sorted(orders[half:])
+    house = book.rows(
+        "SELECT account, asset, sum(amount) FROM balances WHERE owner_id = '00000000-0000-0000-0000-000000000000'"
+        " AND account <> 'external' GROUP BY 1, 2"
+    )
+    assert house
+    assert all(row.sum % 2 == 0 for row in house), "the second half of the book is not the first's like"

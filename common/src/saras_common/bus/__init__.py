@@ -3,11 +3,13 @@
 from saras_common.bus.postgres_bus import PostgresBus
 from saras_common.bus.protocol import (
     ATTEMPT_LIMIT,
+    MAX_PARTITIONS,
     Bus,
     BusUnavailable,
     Handle,
     ParkedMessage,
     Subscriptions,
+    partition_queue,
 )
 from saras_common.bus.rabbit_bus import RabbitBus
 from saras_common.events import SUBSCRIPTIONS
@@ -25,6 +27,7 @@ def connect_bus(url: str, *, subscriptions: Subscriptions = SUBSCRIPTIONS) -> Bu
 
 __all__ = [
     "ATTEMPT_LIMIT",
+    "MAX_PARTITIONS",
     "Bus",
     "BusUnavailable",
     "Handle",
@@ -33,4 +36,5 @@ __all__ = [
     "RabbitBus",
     "Subscriptions",
     "connect_bus",
+    "partition_queue",
 ]

@@ -6,6 +6,7 @@ keeps the transaction open while the handler works: a consumer that dies gives t
 
 import logging
 import threading
+import time
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from uuid import UUID
@@ -22,6 +23,7 @@ from saras_common.bus.protocol import (
     Handle,
     ParkedMessage,
     Subscriptions,
+    partition_queue,
     reason_of,
 )
 from saras_common.db import connect
@@ -36,6 +38,10 @@ STUCK_CONSUMER_TIMEOUT_S = 120
 """A consumer that stopped dead inside a delivery loses it to another after this long."""
 
 POLL_S = 0.25
+"""How soon an idle consumer sees that it should stop."""
+
+LOOK_EVERY_S = 2.0
+"""How often one that was told nothing looks all the same: who had the turn may have died with it."""
 
 _PUBLISH = """
 WITH added AS (
@@ -102,15 +108,21 @@ class PostgresBus:
             for queue, kinds in self._subscriptions.items()
             if message.type in kinds
         ]
-        if not rows:
+        self.publish_to(rows)
+
+    def partition(self, queue: str, count: int) -> list[str]:
+        return [partition_queue(queue, count, number) for number in range(count)]
+
+    def publish_to(self, messages: Sequence[tuple[str, Message]]) -> None:
+        if not messages:
             return
         columns = [
-            [queue for queue, _ in rows],
-            [message.id for _, message in rows],
-            [message.type for _, message in rows],
-            [message.body for _, message in rows],
-            [message.count for _, message in rows],
-            sorted({queue for queue, _ in rows}),
+            [queue for queue, _ in messages],
+            [message.id for _, message in messages],
+            [message.type for _, message in messages],
+            [message.body for _, message in messages],
+            [message.count for _, message in messages],
+            sorted({queue for queue, _ in messages}),
         ]
         with self._shared() as connection:
             connection.execute(_PUBLISH, columns)
@@ -132,6 +144,9 @@ class PostgresBus:
         with self._shared() as connection:
             row = connection.execute("SELECT count(*) FROM bus.message WHERE queue = %s", [queue]).fetchone()
         return int(row[0]) if row else 0
+
+    def is_idle(self, queue: str) -> bool:
+        return self.depth(queue) == 0  # a row is there until its effect is committed
 
     def parked(self, queue: str) -> list[ParkedMessage]:
         with self._shared() as connection:
@@ -174,8 +189,7 @@ class PostgresBus:
                     stop.wait(self._count_or_park(connection, queue, failed))
                 continue
             if is_all and not careful:
-                for _ in connection.notifies(timeout=POLL_S, stop_after=1):
-                    pass
+                _await_notice(connection, stop)
 
     def _deliver(self, connection: psycopg.Connection, queue: str, handle: Handle, limit: int) -> tuple[int, bool]:
         """Messages handled, and whether those were all there were, as far as one can tell."""
@@ -237,6 +251,13 @@ class PostgresBus:
             options=" ".join(f"-c {name}={value}" for name, value in limits.items()),
             application_name="bus consumer" if consumer else "bus",
         )
+
+
+def _await_notice(connection: psycopg.Connection, stop: threading.Event) -> None:
+    until = time.monotonic() + LOOK_EVERY_S
+    while not stop.is_set() and time.monotonic() < until:
+        for _ in connection.notifies(timeout=POLL_S, stop_after=1):
+            return
 
 
 def _message(row: TupleRow) -> Message:

@@ -23,8 +23,16 @@ ATTEMPT_LIMIT = 5
 MAX_EVENTS_A_DELIVERY = 10_000
 """A delivery of several messages stops growing here, so that a handler's transaction stays of a size."""
 
+MAX_PARTITIONS = 16
+"""A queue has no more, so that each gets several of the buckets users lie in."""
+
 MAX_PAUSE_S = 2.0
 """Longest wait between attempts while something is down."""
+
+
+def partition_queue(queue: str, count: int, number: int) -> str:
+    """The name of one of the ``count`` partitions of ``queue``."""
+    return f"{queue}.{count}.{number:02}"
 
 
 class BusUnavailable(Unavailable):
@@ -50,6 +58,12 @@ class Bus(Protocol):
         After an error some of the messages may have arrived. A kind without subscribers is dropped.
         """
 
+    def partition(self, queue: str, count: int) -> list[str]:
+        """See that ``queue`` has ``count`` partitions (`MAX_PARTITIONS` at most), queues of their own; their names."""
+
+    def publish_to(self, messages: Sequence[tuple[str, Message]]) -> None:
+        """As `publish`, each message into the queue beside it and no other."""
+
     def consume(self, queue: str, handle: Handle, stop: threading.Event, *, batch: int = 64) -> None:
         """Deliver until ``stop``, in the caller's thread; outages of the bus are waited out.
 
@@ -59,6 +73,9 @@ class Bus(Protocol):
 
     def depth(self, queue: str) -> int:
         """Messages waiting in the queue; those in a consumer's hands may or may not be counted."""
+
+    def is_idle(self, queue: str) -> bool:
+        """Whether nothing waits in the queue, and nothing is in a consumer's hands."""
 
     def parked(self, queue: str) -> list[ParkedMessage]:
         """Messages the queue gave up on, oldest first."""

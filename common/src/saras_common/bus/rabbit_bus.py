@@ -19,13 +19,14 @@ from saras_common.bus.protocol import (
     Handle,
     ParkedMessage,
     Subscriptions,
+    partition_queue,
     reason_of,
 )
 from saras_common.bus.rabbit_consumer import ConnectionLost, Delivery, RabbitFeed
 from saras_common.bus.rabbit_publisher import RabbitPublisher
 from saras_common.bus.rabbit_topology import (
+    Topology,
     connection_parameters,
-    declarations,
     message_of,
     parked_of,
     parked_queue,
@@ -54,8 +55,8 @@ class RabbitBus:
         self._subscriptions = subscriptions
         self._attempt_limit = attempt_limit
         self._prefix = prefix
-        self._queues = [prefix + queue for queue in subscriptions]
-        self._publisher = RabbitPublisher(url, self._queues)
+        self._topology = Topology([prefix + queue for queue in subscriptions])
+        self._publisher = RabbitPublisher(url, self._topology)
         logging.getLogger("pika").setLevel(logging.CRITICAL)  # it logs each failed connect six times; we log it once
 
     def publish(self, messages: Sequence[Message]) -> None:
@@ -68,10 +69,21 @@ class RabbitBus:
         if packets:
             self._publisher.publish(packets)
 
+    def partition(self, queue: str, count: int) -> list[str]:
+        partitions = [partition_queue(queue, count, number) for number in range(count)]
+        if self._topology.learn(self._prefix + partition for partition in partitions):
+            self._publisher.close()  # declares at its next connect, and waits until that is on disk
+        return partitions
+
+    def publish_to(self, messages: Sequence[tuple[str, Message]]) -> None:
+        packets = [(self._prefix + queue, properties_of(message), message.body) for queue, message in messages]
+        if packets:
+            self._publisher.publish(packets)
+
     def consume(self, queue: str, handle: Handle, stop: threading.Event, *, batch: int = 64) -> None:
         failures = 0
         while not stop.is_set():
-            feed = RabbitFeed(self._url, self._queues, self._prefix + queue, batch)
+            feed = RabbitFeed(self._url, self._topology, self._prefix + queue, batch)
             worker = _Worker(self, queue, feed, handle, stop)
             try:
                 worker.run()
@@ -85,8 +97,10 @@ class RabbitBus:
             stop.wait(random.uniform(0.5, 1) * min(MAX_PAUSE_S, 0.1 * 2 ** min(failures, 6)))
 
     def depth(self, queue: str) -> int:
-        with self._channel() as channel:
-            return int(channel.queue_declare(self._prefix + queue, passive=True).method.message_count)
+        return self._look_at(queue)[0]
+
+    def is_idle(self, queue: str) -> bool:
+        return self._look_at(queue) == (0, 0)  # a consumer that is gone has given back what it held
 
     def parked(self, queue: str) -> list[ParkedMessage]:
         with self._channel() as channel:  # what is got and not acknowledged goes back when the channel closes
@@ -118,6 +132,12 @@ class RabbitBus:
         """Times a message may fail on its own before it is parked."""
         return self._attempt_limit
 
+    def _look_at(self, queue: str) -> tuple[int, int]:
+        """Messages that wait, and consumers."""
+        with self._channel() as channel:
+            found = channel.queue_declare(self._prefix + queue, passive=True).method
+            return int(found.message_count), int(found.consumer_count)
+
     def _browse(self, channel: Any, queue: str) -> Iterator[tuple[Any, pika.BasicProperties, bytes]]:
         for _ in range(MAX_PARKED_LISTED):
             method, properties, body = channel.basic_get(parked_queue(self._prefix + queue))
@@ -132,7 +152,7 @@ class RabbitBus:
             connection = pika.BlockingConnection(connection_parameters(self._url, "saras operator"))
             try:
                 channel = connection.channel()
-                for method, arguments in declarations(self._queues):
+                for method, arguments in self._topology.declarations():
                     getattr(channel, method)(**arguments)
                 yield channel
             finally:

@@ -16,7 +16,7 @@ import pika
 from pika.exceptions import AMQPError
 
 from saras_common.bus.protocol import MAX_EVENTS_A_DELIVERY
-from saras_common.bus.rabbit_topology import connection_parameters, declarations, message_of
+from saras_common.bus.rabbit_topology import Topology, connection_parameters, message_of
 from saras_common.events import Message
 
 POLL_S = 0.2
@@ -37,9 +37,9 @@ class ConnectionLost(Exception):
 class RabbitFeed:
     """One connection that receives one queue. Made by the working thread, which alone calls its public methods."""
 
-    def __init__(self, url: str, all_queues: list[str], queue: str, batch: int) -> None:
+    def __init__(self, url: str, topology: Topology, queue: str, batch: int) -> None:
         self._url = url
-        self._all_queues = all_queues
+        self._topology = topology
         self._queue = queue
         self._batch = batch
         self._received: queues.SimpleQueue[Delivery | None] = queues.SimpleQueue()
@@ -108,7 +108,7 @@ class RabbitFeed:
         try:
             self._connection = pika.BlockingConnection(connection_parameters(self._url, f"saras {self._queue}"))
             self._channel = self._connection.channel()
-            for method, arguments in declarations(self._all_queues):
+            for method, arguments in self._topology.declarations():
                 getattr(self._channel, method)(**arguments)
             self._channel.basic_qos(prefetch_count=self._batch + self._batch // 2 + 1)
             self._channel.add_on_cancel_callback(self._cancelled)

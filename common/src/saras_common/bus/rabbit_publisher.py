@@ -11,7 +11,7 @@ import pika
 from pika.exceptions import AMQPError
 
 from saras_common.bus.protocol import BusUnavailable
-from saras_common.bus.rabbit_topology import connection_parameters, declarations
+from saras_common.bus.rabbit_topology import Topology, connection_parameters
 
 _log = logging.getLogger(__name__)
 
@@ -29,9 +29,9 @@ Packet = tuple[str, pika.BasicProperties, bytes]
 class RabbitPublisher:
     """One connection with its own thread, made when needed and thrown away at the first doubt."""
 
-    def __init__(self, url: str, queues: Sequence[str]) -> None:
+    def __init__(self, url: str, topology: Topology) -> None:
         self._url = url
-        self._queues = queues
+        self._topology = topology
         self._lock = threading.Lock()
         self._link: _Link | None = None
 
@@ -51,6 +51,7 @@ class RabbitPublisher:
             self._connected()
 
     def close(self) -> None:
+        """Disconnect; the next one to publish connects again, and declares what there then is."""
         with self._lock:
             self._drop()
 
@@ -58,7 +59,7 @@ class RabbitPublisher:
         if self._link is not None and not self._link.alive:
             self._drop()
         if self._link is None:
-            self._link = _Link(self._url, self._queues)
+            self._link = _Link(self._url, self._topology)
             try:
                 self._link.open()
             except BusUnavailable:
@@ -86,9 +87,9 @@ class _Flight:
 class _Link:
     """One connection's life: opened, used, closed once. Callbacks run in its thread."""
 
-    def __init__(self, url: str, queues: Sequence[str]) -> None:
+    def __init__(self, url: str, topology: Topology) -> None:
         self._parameters = connection_parameters(url, "saras publisher")
-        self._queues = queues
+        self._topology = topology
         self._ready = threading.Event()
         self._error = ""
         self._channel: Any = None
@@ -149,7 +150,7 @@ class _Link:
         self._channel = channel
         channel.add_on_close_callback(lambda _channel, reason: self._fail(str(reason)))
         channel.add_on_return_callback(self._returned)
-        self._declare(iter(declarations(self._queues)))
+        self._declare(iter(self._topology.declarations()))
 
     def _declare(self, calls: Any, _answer: Any = None) -> None:
         """One declaration after another, then confirms, then ready."""

@@ -5,8 +5,9 @@ to a stale binding. It dead-letters to ``<queue>.parked`` after its delivery lim
 RabbitMQ would drop such a message in silence.
 """
 
+import threading
 import time
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from datetime import UTC, datetime
 from typing import Any
 from uuid import UUID
@@ -26,6 +27,9 @@ DELIVERY_LIMIT = 50
 MAX_QUEUE_BYTES = 20_000_000_000
 DEAD_EXCHANGE = "saras.dead"
 
+Call = tuple[str, dict[str, Any]]
+"""A method of a channel, and its arguments."""
+
 
 def connection_parameters(url: str, name: str) -> pika.URLParameters:
     """How we connect: heartbeats, timeouts and a name the operator sees."""
@@ -44,19 +48,35 @@ def parked_queue(queue: str) -> str:
     return f"{queue}.parked"
 
 
-def declarations(queues: Iterable[str]) -> list[tuple[str, dict[str, Any]]]:
-    """Calls on a channel, as method name and arguments, that make the topology; repeating them changes nothing."""
-    calls: list[tuple[str, dict[str, Any]]] = [
-        ("exchange_declare", {"exchange": DEAD_EXCHANGE, "exchange_type": "direct", "durable": True})
-    ]
-    for queue in queues:
-        parked = parked_queue(queue)
-        calls += [
-            ("queue_declare", {"queue": parked, "durable": True, "arguments": {"x-queue-type": "quorum"}}),
-            ("queue_bind", {"queue": parked, "exchange": DEAD_EXCHANGE, "routing_key": queue}),
-            ("queue_declare", {"queue": queue, "durable": True, "arguments": queue_arguments(queue)}),
+class Topology:
+    """The queues a client makes at each connect; more when it comes to know of them."""
+
+    def __init__(self, queues: Sequence[str]) -> None:
+        self._queues = list(queues)
+        self._lock = threading.Lock()
+
+    def learn(self, queues: Iterable[str]) -> bool:
+        """Make these too from now on; whether any is new."""
+        with self._lock:
+            new = [queue for queue in queues if queue not in self._queues]
+            self._queues += new
+        return bool(new)
+
+    def declarations(self) -> list[Call]:
+        """Calls on a channel that make the topology; repeating them changes nothing."""
+        with self._lock:
+            queues = list(self._queues)
+        calls: list[Call] = [
+            ("exchange_declare", {"exchange": DEAD_EXCHANGE, "exchange_type": "direct", "durable": True})
         ]
-    return calls
+        for queue in queues:
+            parked = parked_queue(queue)
+            calls += [
+                ("queue_declare", {"queue": parked, "durable": True, "arguments": {"x-queue-type": "quorum"}}),
+                ("queue_bind", {"queue": parked, "exchange": DEAD_EXCHANGE, "routing_key": queue}),
+                ("queue_declare", {"queue": queue, "durable": True, "arguments": queue_arguments(queue)}),
+            ]
+        return calls
 
 
 def queue_arguments(queue: str) -> dict[str, Any]:
