@@ -218,31 +218,74 @@ def test_repair_by_itself_only_within_the_users_budget(door, record_history):
 
 def test_shares_sold_elsewhere_leave_the_basket_and_loose_ones_are_never_touched(door):
     user, case, first = invested(door)
-    held = user.holdings(first["basket_id"])
-    infy = held["NSE:INFY"]
+    infy = user.holdings(first["basket_id"])["NSE:INFY"]
     door.book.shares[user.id, "NSE:INFY"] += 5  # loose shares
-    sold = OrderUpdated(
-        at=door.clock.now(),
-        order_id=new_id(),
-        user_id=user.id,
-        instrument="NSE:INFY",
-        side="SELL",
-        product="CNC",
-        quantity=8,
-        status="FILLED",
-        filled_quantity=8,
-        filled_value_paise=8 * 150_000,
-        charges_paise=0,
-    )
-    door.book.shares[user.id, "NSE:INFY"] -= 8
-    door.tell(sold)
-    checking.check_holdings(door.context)
-    assert user.holdings(first["basket_id"])["NSE:INFY"] == infy - 3
-    door.book.shares[user.id, "NSE:INFY"] += 100  # bought loose afterwards
+    sold_elsewhere(door, user, "NSE:INFY", 8)
+    assert user.holdings(first["basket_id"])["NSE:INFY"] == infy - 3  # before it is shown
+    sold_elsewhere(door, user, "NSE:INFY", 1)
+    door.book.shares[user.id, "NSE:INFY"] += 100  # bought loose afterwards, and all of them are there
     answer = user.post(f"/smallcase/{case['id']}/exit")
     assert {o["instrument"]: o["quantity"] for o in answer["orders"]}["NSE:INFY"] == infy - 3
     door.fill_all()
-    assert door.book.shares[user.id, "NSE:INFY"] == 100
+    assert door.book.shares[user.id, "NSE:INFY"] == 99
+
+
+def test_a_sale_elsewhere_while_a_basket_buys_is_followed_now_and_looked_at_again(door):
+    user, case, first = invested(door)
+    infy = user.holdings(first["basket_id"])["NSE:INFY"]
+    user.post(f"/smallcase/{case['id']}/invest", {"amount": "100000"})
+    sold_elsewhere(door, user, "NSE:INFY", 8)
+    checking.check_holdings(door.context)
+    assert user.holdings(first["basket_id"])["NSE:INFY"] == infy - 8
+    assert door.rows("SELECT count(*) FROM checks") == [(1,)]  # the book may have known of more than the basket
+    door.fill_all()
+    door.clock.advance(10)
+    checking.check_holdings(door.context)
+    assert door.rows("SELECT count(*) FROM checks") == [(0,)]
+    assert_no_more_than_there_is(door, user)
+
+
+def test_a_basket_that_is_selling_is_not_trimmed_for_its_own_sales(door):
+    user, case, first = invested(door)
+    answer = user.post(f"/smallcase/{case['id']}/exit", {"fraction": "0.5"})
+    held = user.holdings(first["basket_id"])
+    told = door.book.fill_all()  # in the book, not told yet
+    sold_elsewhere(door, user, "NSE:INFY", 2)
+    checking.check_holdings(door.context)
+    assert user.holdings(first["basket_id"]) == held
+    door.tell(*told)
+    door.drive()
+    assert user.run(answer)["status"] == "COMPLETED"
+    sold = {order["instrument"]: order["quantity"] for order in answer["orders"]}
+    assert user.holdings(first["basket_id"])["NSE:INFY"] == held["NSE:INFY"] - sold["NSE:INFY"] - 2
+    assert_no_more_than_there_is(door, user)
+
+
+def assert_no_more_than_there_is(door, user):
+    rows = door.rows("SELECT instrument, sum(quantity) FROM holdings WHERE user_id = :u GROUP BY 1", u=user.id)
+    for instrument, quantity in rows:
+        assert quantity <= door.book.shares.get((user.id, instrument), 0)
+    return rows
+
+
+def sold_elsewhere(door, user, instrument, quantity):
+    """A sale of the user's own, in the book and told."""
+    door.book.shares[user.id, instrument] -= quantity
+    door.tell(
+        OrderUpdated(
+            at=door.clock.now(),
+            order_id=new_id(),
+            user_id=user.id,
+            instrument=instrument,
+            side="SELL",
+            product="CNC",
+            quantity=quantity,
+            status="FILLED",
+            filled_quantity=quantity,
+            filled_value_paise=quantity * 1000,
+            charges_paise=0,
+        )
+    )
 
 
 def test_an_exit_refused_for_want_of_shares_sells_what_there_is(door):
@@ -307,11 +350,7 @@ def test_many_baskets_hold_no_more_than_their_user(door):
         door.clock.advance(10)
         door.fill_all()
         checking.check_holdings(door.context)
-        in_baskets = door.rows(
-            "SELECT instrument, sum(quantity) FROM holdings WHERE user_id = :u GROUP BY 1", u=user.id
-        )
-        for instrument, quantity in in_baskets:
-            assert quantity <= door.book.shares.get((user.id, instrument), 0)
+        in_baskets = assert_no_more_than_there_is(door, user)
         if step == 40:
             break
     assert any(quantity for _, quantity in in_baskets)
@@ -322,23 +361,7 @@ def _sell_elsewhere(door, user, dice):
     if not held:
         return
     name = dice.choice(held)
-    quantity = dice.randint(1, door.book.shares[user.id, name])
-    door.book.shares[user.id, name] -= quantity
-    door.tell(
-        OrderUpdated(
-            at=door.clock.now(),
-            order_id=new_id(),
-            user_id=user.id,
-            instrument=name,
-            side="SELL",
-            product="CNC",
-            quantity=quantity,
-            status="FILLED",
-            filled_quantity=quantity,
-            filled_value_paise=1,
-            charges_paise=0,
-        )
-    )
+    sold_elsewhere(door, user, name, dice.randint(1, door.book.shares[user.id, name]))
 
 
 def test_two_starts_at_once_make_one_run(door):
