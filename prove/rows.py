@@ -166,7 +166,7 @@ def attempts(table: str, column: str, victim: str, changeable: list[str]) -> dic
     """What a query that forgot its condition would do; each gives the number of the victim's rows it reached."""
     mine = f"{column} = '{victim}'"
     update = {
-        "UPDATE": f"WITH hit AS (UPDATE {table} SET {name} = {name} WHERE {mine} RETURNING 1) {_COUNT}"
+        f"UPDATE {name} of": f'WITH hit AS (UPDATE {table} SET "{name}" = "{name}" WHERE {mine} RETURNING 1) {_COUNT}'
         for name in changeable
     }
     return {

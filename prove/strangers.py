@@ -55,7 +55,7 @@ def _listened(house: House, token: str, place: str, act: object) -> Reply:
             act()
         while time.monotonic() < ends_at:
             try:
-                text += answer.read1(65536).decode()
+                text += answer.read1(65536).decode("utf-8", "replace")
             except TimeoutError:
                 break
     return Reply(answer.status, {}, text)

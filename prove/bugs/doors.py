@@ -9,7 +9,6 @@ from typing import Any
 
 from prove.bugs.catalogue import Shelf, Swap
 
-import portfolio_service.schemas
 import portfolio_service.store.orders
 import user_service.usecases.sessions
 from api_gateway.sessions import Revocations
@@ -20,6 +19,7 @@ from portfolio_service.usecases import once, orders
 from saras_common.auth import access, claims, compact, internal
 from saras_common.db import Database
 from saras_common.errors import Forbidden, NotFound
+from saras_common.web import StrictRequest
 from user_service.domain.sessions import Refresh, decide_refresh
 from user_service.passwords import PasswordHasher
 from user_service.store import totp
@@ -240,10 +240,10 @@ def _shared_keys() -> list[Swap]:
 @stranger_bug("fields nobody asked for are passed over")
 def _extra() -> list[Swap]:
     """As a model that is not strict would read a body: what it does not know it leaves out."""
-    validate = portfolio_service.schemas.AmountIn.__pydantic_validator__
+    read = StrictRequest.json
 
-    class Lenient:
-        def validate_python(self, value: Any, **more: Any) -> Any:
-            return validate.validate_python({"amount": value["amount"]}, **more)
+    async def wrong(self: StrictRequest) -> Any:
+        found = await read(self)
+        return {"amount": found["amount"]} if isinstance(found, dict) and "amount" in found else found
 
-    return [(portfolio_service.schemas.AmountIn, "__pydantic_validator__", Lenient())]
+    return [(StrictRequest, "json", wrong)]
