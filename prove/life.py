@@ -230,7 +230,7 @@ def quarrel(on: Scene, api: Api) -> None:
         ("/token/refresh", {"refresh_token": wrong}),
         ("/me/totp/disable", {"code": wrong}),
         ("/webhooks", {"url": f"https://user:{wrong}@127.0.0.1/"}),
-        ("/login", {"email": "nobody@secrets.example.com", "password": wrong}),
+        ("/login", {"email": f"{wrong}@secrets.example.com", "password": wrong}),
         ("/broker/postback", {"order_id": "1", "order_timestamp": "1", "checksum": wrong}),
     ):
         on.call(api, "POST", path, body)
