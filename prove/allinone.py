@@ -2,7 +2,8 @@
 
 Several platforms side by side, each on a home of its own that is used again and again. Customers go on asking over HTTP
 until they are answered; their receipts and the sandbox's journal, each line on the disk before anybody is told, are
-the oracles. As soon as a platform is back the books are compared. At the end everything settles and is compared.
+the oracles. As soon as a platform is back the books are compared; one that is killed before that, by a place it meets
+as it starts, is compared at the start after it. At the end everything settles and is compared.
 """
 
 import itertools
