@@ -60,7 +60,8 @@ class OrderEntry:
         self._waiting: deque[tuple[EntryRequest, asyncio.Future[Outcome]]] = deque()
         self._waiting_orders = 0
         self._last_taken_s = 0.0
-        self._last_requests = 1
+        self._crowd = 1
+        """As many requests are expected together: the largest group lately, forgotten by one a group."""
         self._running: set[asyncio.Task[None]] = set()
         self._pool = ThreadPoolExecutor(flushers, thread_name_prefix="order-entry")
         self._group_size = metrics.histogram(
@@ -125,13 +126,13 @@ class OrderEntry:
                         future.set_result(outcome)
 
     async def _gather(self) -> None:
-        """Wait while more come, unless there is no crowd: nobody else now, and nobody in the last group."""
-        if len(self._waiting) == self._last_requests == 1:
-            return
+        """Wait while more come, until as many are here as lately came together. Who comes alone does not wait."""
         loop = asyncio.get_running_loop()
         self._last_taken_s = loop.time()
         seen = 0
-        while seen < self._waiting_orders < ENOUGH_ORDERS and loop.time() < self._last_taken_s + GATHER_S:
+        while len(self._waiting) < self._crowd and seen < self._waiting_orders < ENOUGH_ORDERS:
+            if loop.time() > self._last_taken_s + GATHER_S:
+                return
             seen = self._waiting_orders
             await asyncio.sleep(PAUSE_S)
 
@@ -152,7 +153,7 @@ class OrderEntry:
             group.append(self._waiting.popleft())
             orders += len(group[-1][0].orders)
         self._waiting_orders -= orders
-        self._last_requests = len(group)
+        self._crowd = max(len(group), self._crowd - 1)
         self._last_taken_s = asyncio.get_running_loop().time()
         self._group_size.observe(orders)
         return group
