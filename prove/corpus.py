@@ -7,10 +7,12 @@ import json
 import random
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, replace
+from functools import partial
 from typing import Any
 from urllib.parse import quote, urlencode
 
 from prove.horrors import (
+    BODIES,
     CONTENT_TYPES,
     HEADERS,
     LITERALS,
@@ -21,11 +23,12 @@ from prove.horrors import (
     STRANGE_PATHS,
     TEXTS,
     VERY_LONG,
-    bodies,
 )
 from prove.samples import GOOD_IDS, GOOD_QUERIES, SAMPLES
 from prove.shapes import Operation
 from prove.wire import JSON, Request
+
+STRANGE_SHARE = 0.02
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,54 +61,69 @@ def who_may(operation: Operation) -> str:
     return "nobody" if operation.is_public else "admin" if operation.is_admin else "user"
 
 
-Twist = Callable[[Operation, Request], Iterator[tuple[str, Request]]]
+Make = Callable[[], Request]
+Twist = Callable[[Operation, Request], Iterator[tuple[str, Make]]]
+"""What can be wrong in one respect: a name for each, and how to make it. Most are made once, if at all."""
 
 
-def _field_twists(operation: Operation, request: Request) -> Iterator[tuple[str, Request]]:
+def _field_twists(operation: Operation, request: Request) -> Iterator[tuple[str, Make]]:
     body = SAMPLES.get(operation.name)
     for path in places(body):
         for literal in LITERALS:
-            yield f"{'.'.join(map(str, path))} = {literal[:40]}", replace(request, body=written(body, {path: literal}))
+            yield f"{'.'.join(map(str, path))} = {literal[:40]}", partial(_with_literal, request, body, path, literal)
 
 
-def _body_twists(operation: Operation, request: Request) -> Iterator[tuple[str, Request]]:
-    for label, raw in bodies(request.body or b"{}"):
-        yield f"body: {label}", replace(request, body=raw)
+def _with_literal(request: Request, body: Any, path: tuple[Any, ...], literal: str) -> Request:
+    return replace(request, body=written(body, {path: literal}))
+
+
+def _body_twists(operation: Operation, request: Request) -> Iterator[tuple[str, Make]]:
+    whole = request.body or b"{}"
+    for label in BODIES:
+        yield f"body: {label}", partial(_with_body, request, whole, label)
     for kind in CONTENT_TYPES:
-        yield f"type: {kind}", replace(request, body=request.body or b"{}", content_type=kind)
+        yield f"type: {kind}", partial(replace, request, body=whole, content_type=kind)
     body = SAMPLES.get(operation.name)
     for extra in ("user_id", "id", "is_admin", "roles", "status", "__proto__", MARK, "a\u202eb", ""):
         if isinstance(body, dict):
-            yield f"extra {extra}", replace(request, body=json.dumps({**body, extra: "admin"}).encode())
+            yield f"extra {extra}", partial(replace, request, body=json.dumps({**body, extra: "admin"}).encode())
 
 
-def _path_twists(operation: Operation, request: Request) -> Iterator[tuple[str, Request]]:
+def _with_body(request: Request, whole: bytes, label: str) -> Request:
+    return replace(request, body=BODIES[label](whole))
+
+
+def _path_twists(operation: Operation, request: Request) -> Iterator[tuple[str, Make]]:
     for name in operation.names_in("path"):
         for segment in SEGMENTS:
             target = operation.path.replace(f"{{{name}}}", segment)
             for other in operation.names_in("path"):
                 target = target.replace(f"{{{other}}}", GOOD_IDS.get(other, "nope"))
-            yield f"{name} = {segment[:40]}", replace(request, target=target)
+            yield f"{name} = {segment[:40]}", partial(replace, request, target=target)
 
 
-def _query_twists(operation: Operation, request: Request) -> Iterator[tuple[str, Request]]:
+def _query_twists(operation: Operation, request: Request) -> Iterator[tuple[str, Make]]:
     plain = request.target.partition("?")[0]
     for name in operation.names_in("query"):
         for text in TEXTS:
-            yield f"?{name}={text[:40]!r}", replace(request, target=f"{plain}?{name}={quote(text[:2_000])}")
+            yield f"?{name}={text[:40]!r}", partial(_with_query, request, f"{plain}?{name}=", text)
     for query in QUERIES:
-        yield f"?{query[:40]}", replace(request, target=f"{plain}?{query}")
+        yield f"?{query[:40]}", partial(replace, request, target=f"{plain}?{query}")
 
 
-def _header_twists(_operation: Operation, request: Request) -> Iterator[tuple[str, Request]]:
+def _with_query(request: Request, target: str, text: str) -> Request:
+    return replace(request, target=target + quote(text[:2_000]))
+
+
+def _header_twists(_operation: Operation, request: Request) -> Iterator[tuple[str, Make]]:
     for headers in HEADERS:
-        yield f"headers: {str(headers)[:60]}", replace(request, headers=headers)
+        yield f"headers: {str(headers)[:60]}", partial(replace, request, headers=headers)
 
 
-def _method_twists(_operation: Operation, request: Request) -> Iterator[tuple[str, Request]]:
+def _method_twists(_operation: Operation, request: Request) -> Iterator[tuple[str, Make]]:
     for method in METHODS:
         if method != request.method:
-            yield f"method {method}", replace(request, method=method)
+            yield f"method {method}", partial(replace, request, method=method)
 
 
 ELSEWHERE: tuple[Twist, ...] = (_path_twists, _query_twists, _header_twists)
@@ -125,7 +143,8 @@ def _several(operation: Operation, draw: random.Random) -> Iterator[tuple[str, R
             labels = [f"{'.'.join(map(str, path))} = {literal[:30]}" for path, literal in chosen.items()]
         if not spots or draw.random() < 0.4:
             for found in draw.sample(others, min(len(others), draw.randint(1, 2))):
-                label, other = draw.choice(found)
+                label, make = draw.choice(found)
+                other = make()
                 labels.append(label)
                 request = replace(request, headers={**request.headers, **other.headers})
                 request = request if other.target == plain.target else replace(request, target=other.target)
@@ -135,14 +154,18 @@ def _several(operation: Operation, draw: random.Random) -> Iterator[tuple[str, R
 def cases(operations: list[Operation], draw: random.Random) -> Iterator[Case]:
     """Each thing wrong once, in a drawn order, and then several at once for ever."""
     once = [
-        _case(operation, label, request, operations)
+        (operation, label, make)
         for operation in operations
         for twist in TWISTS
-        for label, request in twist(operation, good(operation))
+        for label, make in twist(operation, good(operation))
     ]
-    once += [Case(f"path {path[:40]}", Request("GET", path), None, "user", closes=True) for path in STRANGE_PATHS]
     draw.shuffle(once)
-    yield from once
+    strange = list(STRANGE_PATHS)
+    for operation, label, make in once:
+        if strange and draw.random() < STRANGE_SHARE:
+            path = strange.pop()
+            yield Case(f"path {path[:40]}", Request("GET", path), None, "user", closes=True)
+        yield _case(operation, label, make(), operations)
     endless = [(operation, _several(operation, draw)) for operation in operations]
     while True:
         operation, found = draw.choice(endless)

@@ -1,7 +1,7 @@
 """Values, bodies, paths, queries, headers and methods that something, somewhere, once stumbled over."""
 
 import json
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Mapping
 
 MARK = "zq7markzq"
 """Stands in hostile texts; an answer that refuses them must not repeat it."""
@@ -122,41 +122,39 @@ METHODS: tuple[str, ...] = (
 )
 
 
-def bodies(whole: bytes) -> Iterator[tuple[str, bytes]]:
-    """``whole`` damaged, disguised, doubled and outdone."""
-    text = whole.decode()
-    yield from {
-        "empty": b"",
-        "space": b" \n ",
-        "cut": whole[:-1],
-        "brace": b"{",
-        "trailing": whole + b"x",
-        "trailing comma": whole[:-1] + b",}",
-        "comment": b"/* */" + whole,
-        "twice": whole * 2,
-        "lines": whole + b"\n" + whole,
-        "in a list": b"[" + whole + b"]",
-        "as a string": json.dumps(text).encode(),
-        "null": b"null",
-        "number": b"1",
-        "huge number": b"9" * 100_000,
-        "keys twice": whole[:-1] + b"," + whole[1:],
-        "deep": b"[" * 100_000,
-        "deep and closed": b"[" * 1_000 + b"]" * 1_000,
-        "deep objects": b'{"a":' * 20_000 + b"1" + b"}" * 20_000,
-        "utf-16": text.encode("utf-16"),
-        "utf-16 big": text.encode("utf-16-be"),
-        "utf-32": text.encode("utf-32"),
-        "byte-order mark": b"\xef\xbb\xbf" + whole,
-        "latin-1": text.replace("a", "\xe9", 1).encode("latin-1"),
-        "overlong utf-8": whole.replace(b'"', b'"\xc0\xaf', 1),
-        "surrogates in utf-8": whole.replace(b'"', b'"\xed\xa0\x80', 1),
-        "nul": whole.replace(b" ", b"\x00"),
-        "gzip": b"\x1f\x8b\x08\x00" + whole,
-        "form": b"a=b&c=d",
-        "xml": b'<?xml version="1.0"?><!DOCTYPE a [<!ENTITY b SYSTEM "file:///etc/passwd">]><a>&b;</a>',
-        "yaml": b"a: &a [*a]",
-        "pickle": b"\x80\x04\x95",
-        "NaN": b"NaN",
-        "many keys": b"{" + b",".join(b'"k%d":0' % number for number in range(20_000)) + b"}",
-    }.items()
+BODIES: Mapping[str, Callable[[bytes], bytes]] = {
+    "empty": lambda _: b"",
+    "space": lambda _: b" \n ",
+    "cut": lambda whole: whole[:-1],
+    "brace": lambda _: b"{",
+    "trailing": lambda whole: whole + b"x",
+    "trailing comma": lambda whole: whole[:-1] + b",}",
+    "comment": lambda whole: b"/* */" + whole,
+    "twice": lambda whole: whole * 2,
+    "lines": lambda whole: whole + b"\n" + whole,
+    "in a list": lambda whole: b"[" + whole + b"]",
+    "as a string": lambda whole: json.dumps(whole.decode()).encode(),
+    "null": lambda _: b"null",
+    "number": lambda _: b"1",
+    "huge number": lambda _: b"9" * 100_000,
+    "keys twice": lambda whole: whole[:-1] + b"," + whole[1:],
+    "deep": lambda _: b"[" * 100_000,
+    "deep and closed": lambda _: b"[" * 1_000 + b"]" * 1_000,
+    "deep objects": lambda _: b'{"a":' * 20_000 + b"1" + b"}" * 20_000,
+    "utf-16": lambda whole: whole.decode().encode("utf-16"),
+    "utf-16 big": lambda whole: whole.decode().encode("utf-16-be"),
+    "utf-32": lambda whole: whole.decode().encode("utf-32"),
+    "byte-order mark": lambda whole: b"\xef\xbb\xbf" + whole,
+    "latin-1": lambda whole: whole.decode().replace("a", "\xe9", 1).encode("latin-1"),
+    "overlong utf-8": lambda whole: whole.replace(b'"', b'"\xc0\xaf', 1),
+    "surrogates in utf-8": lambda whole: whole.replace(b'"', b'"\xed\xa0\x80', 1),
+    "nul": lambda whole: whole.replace(b" ", b"\x00"),
+    "gzip": lambda whole: b"\x1f\x8b\x08\x00" + whole,
+    "form": lambda _: b"a=b&c=d",
+    "xml": lambda _: b'<?xml version="1.0"?><!DOCTYPE a [<!ENTITY b SYSTEM "file:///etc/passwd">]><a>&b;</a>',
+    "yaml": lambda _: b"a: &a [*a]",
+    "pickle": lambda _: b"\x80\x04\x95",
+    "NaN": lambda _: b"NaN",
+    "many keys": lambda _: b"{" + b",".join(b'"k%d":0' % number for number in range(20_000)) + b"}",
+}
+"""A good body damaged, disguised, doubled and outdone."""

@@ -34,12 +34,23 @@ def shapes():
     return Shapes(DOCUMENT)
 
 
+def test_no_canary_gets_out_and_every_leak_is_found(scene):
+    secrets.live(scene, 1)
+    planted = secrets.leaks(scene)
+    outcome = secrets.judge(scene, secrets.search(scene), planted)
+    outcome.violate(*secrets.limits(scene))
+    assert outcome.examples == []
+    assert outcome.counts["leaks found"] == outcome.counts["leaks planted"]
+    assert outcome.counts["broker tokens opened"] == 1
+    assert outcome.counts["orders seen filled"] == 1
+
+
 def test_hostile_drawn_and_good_calls_are_answered_as_documented(scene, crowd):
     people, admin = crowd
-    outcome = edge.play_cases(scene.platform, Run(7, 420, time.monotonic() + 60), people, admin, drawn_at_once=10)
+    outcome = edge.play_cases(scene.platform, Run(7, 300, time.monotonic() + 60), people, admin, drawn_at_once=10)
     assert outcome.examples == []
-    assert outcome.counts["cases"] == 420
-    assert min(outcome.counts[f"cases: {kind}"] for kind in set(edge.KINDS)) >= 70
+    assert outcome.counts["cases"] == 300
+    assert min(outcome.counts[f"cases: {kind}"] for kind in set(edge.KINDS)) >= 50
     assert outcome.counts["answered 200"] > 30
 
 
@@ -57,17 +68,6 @@ def test_only_the_gateway_says_who_calls(scene, crowd):
     assert outcome.examples == []
     assert outcome.counts["forged heads"] > 90
     assert outcome.counts["sessions opened from a forged address"] > 10
-
-
-def test_no_canary_gets_out_and_every_leak_is_found(scene):
-    secrets.live(scene, 1)
-    planted = secrets.leaks(scene)
-    outcome = secrets.judge(scene, secrets.search(scene), planted)
-    outcome.violate(*secrets.limits(scene))
-    assert outcome.examples == []
-    assert outcome.counts["leaks found"] == outcome.counts["leaks planted"]
-    assert outcome.counts["broker tokens opened"] == 1
-    assert outcome.counts["orders seen filled"] == 1
 
 
 def test_every_operation_with_a_body_has_a_sample(shapes):
