@@ -1,6 +1,6 @@
 """Rebalancing, for thousands of holders at once: what to sell first, what it should bring, what to buy with it."""
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 
 import numpy as np
 import numpy.typing as npt
@@ -48,8 +48,8 @@ def plan_rebalance(held: Ints, market: Market, *, is_full: bool = False) -> Plan
     """
     sells, skipped = plan_sells(held, market, is_full=is_full)
     values = sells @ market.prices
-    budgets = np.maximum(values - _ceil(values * market.sell_ppm, UNIT), 0)
-    buys, unbought = plan_all_buys(held - sells, market, budgets, sells > 0, is_full=is_full)
+    cash = np.maximum(values - _ceil(values * market.sell_ppm, UNIT), 0)
+    buys, unbought = plan_all_buys(held - sells, market, cash, sells > 0, is_full=is_full)
     return Plan(sells, buys, skipped | unbought)
 
 
@@ -72,45 +72,60 @@ def plan_sells(held: Ints, market: Market, *, is_full: bool) -> tuple[Ints, Ints
 
 
 def plan_buys(
-    held: Ints, market: Market, budgets: Ints, sold: Bools, *, is_full: bool, begun: Bools | None = None
+    held: Ints, market: Market, cash: Ints, sold: Bools, *, is_full: bool, begun: Bools | None = None, slack: int = 0
 ) -> tuple[Ints, Ints]:
-    """What the budgets buy towards the target, nothing of what was just ``sold``; and which were skipped.
+    """What the cash buys towards the target, nothing of what was just ``sold``; and which were skipped.
 
     Sized at worst costs. What these keep back is there for the next round once the prices of this one are known.
-    ``begun``: what earlier rounds bought of already, and which is never skipped.
+    ``begun``: what earlier rounds bought of already, and which is never skipped. ``slack``: paise not to be spent.
     """
     allowed = np.where(sold | (market.weights == 0), 0, np.iinfo(np.int64).max // 4)
-    prices, costs, weights = market.prices, market.costs, market.weights
-    buys = buys_for(held, prices, costs, weights, budgets, allowed, charge_ppm=market.buy_ppm, is_last=False)
-    return _without_small(buys, held, market, budgets, begun, is_full=is_full)
+    budgets = np.maximum(cash - slack, 0)
+    values = _without_charges(cash, market)
+    buys = buys_for(held, market.prices, market.costs, market.weights, budgets, allowed, cash=values, is_last=False)
+    return _without_small(buys, held, market, cash, begun, is_full=is_full)
 
 
-def plan_all_buys(held: Ints, market: Market, budgets: Ints, sold: Bools, *, is_full: bool = True) -> tuple[Ints, Ints]:
+def plan_all_buys(held: Ints, market: Market, cash: Ints, sold: Bools, *, is_full: bool = True) -> tuple[Ints, Ints]:
     """What all rounds of buys together should come to if prices stay; and which were skipped."""
-    at_last = replace(market, costs=market.prices, buy_ppm=0)
-    return plan_buys(held, at_last, _without_charges(budgets, market), sold, is_full=is_full)
+    allowed = np.where(sold | (market.weights == 0), 0, np.iinfo(np.int64).max // 4)
+    values = _without_charges(cash, market)
+    buys = buys_for(held, market.prices, market.prices, market.weights, values, allowed, is_last=False)
+    return _without_small(buys, held, market, cash, None, is_full=is_full)
 
 
 def plan_closing(
-    held: Ints, market: Market, budgets: Ints, sold: Bools, *, is_full: bool, begun: Bools | None = None
+    held: Ints, market: Market, cash: Ints, sold: Bools, *, is_full: bool, begun: Bools | None = None, slack: int = 0
 ) -> Ints:
-    """Whole shares still missing that the budgets do not buy at worst, at last prices: none for most holders.
+    """Whole shares still missing that the cash does not buy at worst, at last prices: none for most holders.
 
     A share needs its price and the band when it is bought without a limit; who has the price, but not the band, can
     only buy it with a limit. After a full rebalance's nothing is off by more than a share.
     """
-    values = _without_charges(budgets, market)
-    missing = np.where(sold, 0, np.maximum(_targets(held @ market.prices + values, market) - held, 0))
-    buys = buys_for(held, market.prices, market.prices, market.weights, values, missing)
-    return _without_small(buys, held, market, budgets, begun, is_full=is_full)[0]
+    values = _without_charges(cash, market)
+    buys = _missing(held, market, np.maximum(cash - slack, 0), values, np.where(sold, 0, np.iinfo(np.int64).max // 4))
+    # cash nobody spends is worth all of itself: by a whisker that may be one share more
+    spent = buys @ market.prices
+    left, after = cash - spent - _ceil(spent * market.buy_ppm, UNIT), held + buys
+    worth = after @ market.prices + _without_charges(left, market)
+    is_below = ~sold & (worth[:, None] * market.weights > UNIT * market.prices * after)
+    buys = buys + _missing(after, market, np.maximum(left - slack, 0), left, is_below.astype(np.int64))
+    return _without_small(buys, held, market, cash, begun, is_full=is_full)[0]
+
+
+def _missing(held: Ints, market: Market, cash: Ints, counted: Ints, most: Ints) -> Ints:
+    """Whole shares the cash buys at last prices, ``most`` of each, towards targets with ``counted`` as its worth."""
+    short = np.maximum(_targets(held @ market.prices + counted, market) - held, 0)
+    values = _without_charges(cash, market)
+    return buys_for(held, market.prices, market.prices, market.weights, values, np.minimum(short, most), cash=counted)
 
 
 def _without_small(
-    buys: Ints, held: Ints, market: Market, budgets: Ints, begun: Bools | None, *, is_full: bool
+    buys: Ints, held: Ints, market: Market, cash: Ints, begun: Bools | None, *, is_full: bool
 ) -> tuple[Ints, Ints]:
     if is_full:
         return buys, np.zeros_like(buys)
-    skip = _small(buys * market.prices, held @ market.prices + budgets) & (held > 0)
+    skip = _small(buys * market.prices, held @ market.prices + cash) & (held > 0)
     if begun is not None:
         skip &= ~begun
     return np.where(skip, 0, buys), (skip & (buys > 0)).astype(np.int64)
@@ -132,9 +147,9 @@ def drifts(held: Ints, prices: Ints, weights: Ints, *, is_relative: bool) -> Int
     return largest
 
 
-def _without_charges(budgets: Ints, market: Market) -> Ints:
-    """The value of what budgets buy, the rest being charges."""
-    return budgets + -budgets * market.buy_ppm // (UNIT + market.buy_ppm)
+def _without_charges(cash: Ints, market: Market) -> Ints:
+    """The value of what cash buys, the rest being charges."""
+    return cash + -cash * market.buy_ppm // (UNIT + market.buy_ppm)
 
 
 def _targets(worth: Ints, market: Market) -> Ints:

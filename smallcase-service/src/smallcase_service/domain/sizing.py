@@ -78,22 +78,22 @@ def buys_for(
     budgets: Ints,
     allowed: Ints | None = None,
     *,
-    charge_ppm: int = 0,
+    cash: Ints | None = None,
     is_last: bool = True,
 ) -> Ints:
     """Shares to buy, shape of ``held`` (holders × constituents), costing each holder at most its budget. Never sells.
 
     ``prices`` are last prices, ``costs`` (≥ prices) what one share may cost at worst, charges included; both by
-    constituent. ``budgets`` by holder. ``allowed`` limits what may be bought of each. ``charge_ppm``: what buying costs
-    beside the price, in millionths of it.
+    constituent. ``budgets`` by holder. ``allowed`` limits what may be bought of each. ``cash`` is what a holder
+    has, if not all of it may be spent.
 
-    A holder's worth is what it holds plus what its budget buys at last prices. Each constituent is filled up to
+    A holder's worth is what it holds and its cash. Each constituent is filled up to
     ``floor(worth·w/p)``; when that is over the budget at worst the least underweight give way first; what is left is
     spent on whole missing shares where the gap per rupee is largest, then on parts of one, never beyond the first share
     that closes a gap to a twentieth of a share. Unless ``is_last``, nobody goes past a target while a whole share is
     missing elsewhere: the cash is kept, what the band did not take will pay for that share.
     """
-    worth = held @ prices + budgets + -budgets * charge_ppm // (UNIT + charge_ppm)
+    worth = held @ prices + (budgets if cash is None else cash)
     if worth.size and int(worth.max()) > MAX_WORTH_PAISE:
         raise ValueError("a basket is worth more than can be planned exactly")
     gaps = worth[:, None] * weights - UNIT * prices * held

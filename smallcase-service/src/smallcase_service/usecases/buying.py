@@ -38,13 +38,14 @@ def next_buys(session: Session, ctx: Context, group: Sequence[Run], legs: Legs) 
     held = investments.list_holdings(session, [run.investment_id for run in open_runs])
     shares = holdings_matrix([held.get(run.investment_id, {}) for run in open_runs], names)
     sold, begun = (_traded(open_runs, legs, names, side) for side in ("SELL", "BUY"))
-    budgets = np.array([_left(run, legs.get(run.id, []), len(names)) for run in open_runs], dtype=np.int64)
+    cash = np.array([_left(run, legs.get(run.id, [])) for run in open_runs], dtype=np.int64)
+    slack = ORDER_SLACK_PAISE * len(names)
     planned: Planned = []
     for is_full in (True, False):
         rows = [row for row, run in enumerate(open_runs) if _is_full(run) == is_full]
-        some, state = [open_runs[row] for row in rows], (shares[rows], market, budgets[rows], sold[rows])
-        buys, skipped = plan_buys(*state, is_full=is_full, begun=begun[rows])
-        closing = plan_closing(*state, is_full=is_full, begun=begun[rows])
+        some, state = [open_runs[row] for row in rows], (shares[rows], market, cash[rows], sold[rows])
+        buys, skipped = plan_buys(*state, is_full=is_full, begun=begun[rows], slack=slack)
+        closing = plan_closing(*state, is_full=is_full, begun=begun[rows], slack=slack)
         for run, at_market, at_last, left_out in zip(some, buys, closing, skipped, strict=True):
             run.is_adjusted |= bool(left_out.any())
             goes_on = run.round < TOP_UP_ROUND and at_market.any()
@@ -99,10 +100,10 @@ def _legs(run: Run, names: Sequence[str], buys: Ints, limits: Board | None) -> P
     ]
 
 
-def _left(run: Run, legs: Sequence[Leg], orders: int) -> int:
-    """Paise the run may still spend, what sharing charges may take set aside."""
+def _left(run: Run, legs: Sequence[Leg]) -> int:
+    """Paise the run may still spend."""
     money = Money.of(list(legs))
-    return max(run.budget_paise + money.received_paise - money.spent_paise - ORDER_SLACK_PAISE * orders, 0)
+    return max(run.budget_paise + money.received_paise - money.spent_paise, 0)
 
 
 def _fell_short(run: Run, legs: Legs) -> bool:

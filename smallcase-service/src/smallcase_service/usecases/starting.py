@@ -85,12 +85,12 @@ def plan_investing(
     names = list(weights)
     market = market_for(ctx, names, weights, board)
     shares = holdings_matrix([held], names)
-    budget = np.array([amount_paise - ORDER_SLACK_PAISE * len(names)], dtype=np.int64)
+    cash, slack = np.array([amount_paise], dtype=np.int64), ORDER_SLACK_PAISE * len(names)
     nothing = shares < 0
-    buys, _ = plan_buys(shares, market, np.maximum(budget, 0), nothing, is_full=True)
+    buys, _ = plan_buys(shares, market, cash, nothing, is_full=True, slack=slack)
     if not held and not buys.all():  # the first time everything is bought, if only one share
         base = np.array([least.quantities], dtype=np.int64)
-        buys = base + plan_buys(base, market, budget - base @ market.costs, nothing, is_full=True)[0]
+        buys = base + plan_buys(base, market, cash - base @ market.costs, nothing, is_full=True, slack=slack)[0]
     legs = _legs(1, "BUY", names, buys[0])
     if not legs:
         raise AmountTooSmall("The amount does not buy one share the basket is short of")
