@@ -14,7 +14,7 @@ from pathlib import Path
 from rich.console import Console
 from rich.table import Table
 
-from saras.growth import Pattern, Plan, Waits, plan, read_costs, simulate
+from saras.growth import Pattern, Plan, Waits, accounts_for, plan, read_costs, simulate
 
 RESULTS = Path(__file__).parents[1] / "bench" / "results.json"
 USERS = (1_000, 10_000, 100_000, 1_000_000)
@@ -40,18 +40,21 @@ def main() -> int:
     costs = read_costs(json.loads(RESULTS.read_text()))
     plans = [plan(costs, users, pattern) for users in given.users]
     waits = [simulate(costs, made, seed=given.seed, pattern=pattern) for made in plans]
-    show(plans, waits)
+    show(plans, waits, pattern)
     return 0
 
 
-def show(plans: list[Plan], waits: list[Waits]) -> None:
+def show(plans: list[Plan], waits: list[Waits], pattern: Pattern) -> None:
     """A column for each number of users."""
     table = Table(title="What more users need")
     table.add_column("users")
     for made in plans:
         table.add_column(f"{made.users:,}", justify="right")
     table.add_row("orders a second, busiest minute", *(f"{made.peak_rate:,.1f}" for made in plans))
-    table.add_row("window, s", *(f"{made.window_s:,.0f}" for made in plans))
+    for window_s in pattern.windows_s[:4]:
+        needed = [accounts_for(made.users, pattern, window_s) for made in plans]
+        table.add_row(f"accounts, windows of {window_s:.0f} s", *(f"{accounts:,}" for accounts in needed))
+    table.add_row("window taken, s", *(f"{made.window_s:,.0f}" for made in plans))
     table.add_row("broker accounts", *(f"{made.accounts:,}" for made in plans))
     for part in plans[0].servers:
         table.add_row(part, *(f"{made.servers[part]:,}" for made in plans))
@@ -63,10 +66,14 @@ def show(plans: list[Plan], waits: list[Waits]) -> None:
     table.add_row("queues", *(f"{made.queues:,}" for made in plans))
     table.add_row("accepted p50 / p99, ms", *("{:,.0f} / {:,.0f}".format(*_ms(each.accepted_s)) for each in waits))
     table.add_row("in the ledger p50 / p99, s", *("{:,.1f} / {:,.1f}".format(*each.filled_s) for each in waits))
-    table.add_row("binds first", *(made.binds_first for made in plans))
+    table.add_row("of one of each, at the peak (* the first limit met)")
     for name in plans[0].limits:
-        table.add_row(f"  {name}, ×", *(f"{made.limits[name]:,.2f}" for made in plans))
-    Console(width=150).print(table)
+        table.add_row(f"  {name}", *(_of(made, name) for made in plans))
+    Console(width=120).print(table)
+
+
+def _of(made: Plan, name: str) -> str:
+    return f"{made.limits[name]:,.2f}{' *' if name == made.binds_first else ''}"
 
 
 def _ms(seconds: tuple[float, float]) -> tuple[float, float]:

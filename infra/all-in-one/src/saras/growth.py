@@ -212,13 +212,14 @@ def _windows(users: int, pattern: Pattern) -> tuple[float, int]:
     """The shortest window that needs few accounts, and how many; the longest one's number if none does."""
     needed = 0
     for window_s in pattern.windows_s:
-        needed = _accounts(users, pattern, window_s)
+        needed = accounts_for(users, pattern, window_s)
         if needed <= pattern.most_accounts:
             return window_s, needed
     return pattern.windows_s[-1], needed
 
 
-def _accounts(users: int, pattern: Pattern, window_s: float) -> int:
+def accounts_for(users: int, pattern: Pattern, window_s: float) -> int:
+    """Broker accounts that carry so many users with windows of that length."""
     orders = users * pattern.orders_a_day
     low, high = 0, 1
     while not _fits(orders / high, pattern, window_s):
