@@ -10,6 +10,7 @@ import numpy.typing as npt
 import orjson
 from sqlalchemy.orm import Session
 
+from analytics_service.domain.trades import NOBODY
 from analytics_service.store.statements import columns, rows_of, run
 
 Floats = npt.NDArray[np.float64]
@@ -162,16 +163,17 @@ def find_first_flow(session: Session) -> datetime | None:
 
 def list_valued_users(session: Session, after: UUID | None, limit: int) -> list[UUID]:
     """Users that were ever valued, by id."""
-    # one step down the index for each user, however many days it has
+    # one step down the index for each user, however many days it has; a condition that may also be absent would make
+    # a kept plan read all users up to ``after``
     query = """
     WITH RECURSIVE walk AS (
-        (SELECT user_id FROM valuations WHERE %b::uuid IS NULL OR user_id > %b ORDER BY user_id LIMIT 1)
+        (SELECT user_id FROM valuations WHERE user_id > %b::uuid ORDER BY user_id LIMIT 1)
         UNION ALL
         SELECT (SELECT v.user_id FROM valuations v WHERE v.user_id > walk.user_id ORDER BY v.user_id LIMIT 1)
         FROM walk WHERE walk.user_id IS NOT NULL
     ) SELECT user_id FROM walk WHERE user_id IS NOT NULL LIMIT %b
     """
-    return [user_id for (user_id,) in rows_of(session, query, after, after, limit)]
+    return [user_id for (user_id,) in rows_of(session, query, after or NOBODY, limit)]
 
 
 def load_series(session: Session, user_ids: Sequence[UUID], days: Days) -> Series:
@@ -230,11 +232,8 @@ def put_metrics(session: Session, day: date, rows: Iterable[tuple[UUID, dict[str
 
 def list_metrics(session: Session, after: UUID | None, limit: int) -> Iterator[tuple[UUID, date, dict[str, Any]]]:
     """Figures of every user's last night, by user id."""
-    query = (
-        "SELECT user_id, day, figures::text FROM metrics WHERE %b::uuid IS NULL OR user_id > %b"
-        " ORDER BY user_id LIMIT %b"
-    )
-    for user_id, day, figures in rows_of(session, query, after, after, limit):
+    query = "SELECT user_id, day, figures::text FROM metrics WHERE user_id > %b::uuid ORDER BY user_id LIMIT %b"
+    for user_id, day, figures in rows_of(session, query, after or NOBODY, limit):
         yield user_id, day, orjson.loads(figures)
 
 
