@@ -71,12 +71,12 @@ def workers_of(service: str, loops: Mapping[str, Loop], closes: Sequence[Callabl
 
 
 class StrictRequest(Request):
-    """Reads its JSON body with `jsonio.loads`."""
+    """Reads its JSON body with `jsonio.loads_request`."""
 
     async def json(self) -> Any:
         if not hasattr(self, "_json"):
             try:
-                self._json = jsonio.loads(await self.body())
+                self._json = jsonio.loads_request(await self.body())
             except jsonio.BadJson as error:
                 raise json.JSONDecodeError(str(error), "", 0) from error
         return self._json

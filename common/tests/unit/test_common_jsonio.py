@@ -2,7 +2,7 @@ from decimal import Decimal
 
 import pytest
 
-from saras_common.jsonio import BadJson, dumps, loads
+from saras_common.jsonio import MAX_REQUEST_VALUES, BadJson, dumps, loads, loads_request
 
 
 def test_numbers_are_exact():
@@ -50,6 +50,12 @@ def test_brackets_in_strings_and_wide_documents_are_fine():
     assert len(loads(b"[" + b",".join([b'{"a": [1]}'] * 1000) + b"]")) == 1000
     assert loads(b"[" * 32 + b"]" * 32)
     assert loads(b'"\\ud83d\\ude00"') == "\U0001f600"
+
+
+def test_a_request_holds_as_many_values_as_a_call_takes():
+    assert len(loads_request(b"[" + b",".join([b"0"] * MAX_REQUEST_VALUES) + b"]")) == MAX_REQUEST_VALUES
+    with pytest.raises(BadJson, match="too many values"):
+        loads_request(b"[" + b",".join([b"0"] * (MAX_REQUEST_VALUES + 2)) + b"]")
 
 
 def test_what_we_write_is_compact():

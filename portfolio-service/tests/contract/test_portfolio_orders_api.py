@@ -97,6 +97,8 @@ def test_bodies_that_are_not_orders_are_422_and_nothing_is_stored(door, path, ch
         b"\xff",
         b'{"a":1e400}',
         b"[" * 99,
+        b"{" + b",".join(b'"k%d":0' % number for number in range(5_000)) + b"}",
+        b'{"orders":[' + b",".join([b"{}"] * 30_000) + b"]}",
     ],
 )
 @pytest.mark.parametrize("path", ["/buy", "/orders/batch"])

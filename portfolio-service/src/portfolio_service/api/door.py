@@ -31,6 +31,9 @@ from saras_common.web import (
 
 _KEY = re.compile(IDEMPOTENCY_KEY_PATTERN)
 _KEY_HEADER = b"idempotency-key"
+MOST_MISTAKES = 1_000
+"""In a body; with more of them, naming each would take longer than a thousand orders do."""
+
 _TOKEN_HEADER = INTERNAL_TOKEN_HEADER.lower().encode("ascii")
 
 
@@ -109,8 +112,10 @@ async def _body(receive: Receive) -> bytes:
 
 def _read(model: type[BaseModel], body: bytes) -> BaseModel:
     try:
-        return model.model_validate(jsonio.loads(body))
+        return model.model_validate(jsonio.loads_request(body))
     except jsonio.BadJson as error:
         raise InvalidInput(errors=[{"field": "body", "message": str(error)}]) from error
     except ValidationError as error:
+        if error.error_count() > MOST_MISTAKES:
+            raise InvalidInput(errors=[{"field": "body", "message": "too many mistakes to name"}]) from None
         raise invalid_input(error.errors(include_url=False, include_context=False, include_input=False)) from None
