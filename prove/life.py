@@ -20,10 +20,12 @@ from prove.door import ENVIRONMENT
 from saras.client import Answer, Api, NotReachable
 from saras.commands import reconcile
 from saras.demo.market import list_quotes, wait_tradable
+from saras.fleet import SERVICES
 from saras.home import Home
 from saras.process import ADMIN_EMAIL, PlatformProcess
 
 WAIT_S = 40.0
+EVERYBODY = [f"{service.name}.*" for service in SERVICES]
 SECRETS_FILE = ("home/secrets.json", "backup/*/secrets.json")
 OWN_FOLDERS = ("home/postgres/*", "home/services/*")
 """Where servers keep their own passwords, readable by their owner alone."""
@@ -275,13 +277,13 @@ def own_secrets(on: Scene) -> None:
 def _environments(name: str) -> list[str]:
     """Processes that have to know one of the platform's secrets; all in one, nobody is told by the environment."""
     owners = {
-        "internal_token_key": ["*.*"],
+        "internal_token_key": EVERYBODY,
         "data_key": ["user-service.*"],
         "executor_key": ["trade-executor.*"],
         "webhook_key": ["notification-service.*"],
         "sandbox_api_secret": ["sandbox", "trade-executor.*"],
-        "rabbitmq_password": ["*.*"],
-        "redis_password": ["*.*"],
+        "rabbitmq_password": EVERYBODY,
+        "redis_password": EVERYBODY,
     }
     package = name.removesuffix("_password")
     known = owners.get(name, [f"{package.replace('_', '-')}.*"])
