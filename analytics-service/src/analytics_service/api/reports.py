@@ -31,7 +31,7 @@ def list_reports(
     caller: CurrentUser, ctx: Ctx, limit: Annotated[Limit, Query()] = 50, cursor: str | None = None
 ) -> Response:
     """What can be had, and what I asked for, newest first; administrators also see those about all users."""
-    with ctx.database.for_service() as session:
+    with reports.visible_to(ctx, caller) as session:
         found = stored.list_reports(
             session,
             caller.user_id,
@@ -68,7 +68,7 @@ def get_run(report_id: str, caller: CurrentUser, ctx: Ctx) -> Response:
 def get_content(report_id: str, caller: CurrentUser, ctx: Ctx) -> Response:
     """The file of a report that is done."""
     report = _mine(ctx, caller, report_id)
-    with ctx.database.for_service() as session:
+    with reports.visible_to(ctx, caller) as session:
         found = stored.find_content(session, report.id)
     if found is None:
         raise NotFound("The report is not done")
@@ -106,7 +106,7 @@ def _named(name: str) -> tuple[str, date | None]:
 
 def _mine(ctx: Ctx, caller: Identity, report_id: str) -> stored.Report:
     wanted = id_in_path(report_id)
-    with ctx.database.for_service() as session:
+    with reports.visible_to(ctx, caller) as session:
         report = stored.find_report(session, wanted)
     if report is None or not (report.owner_id == caller.user_id or (report.all_users and caller.is_admin)):
         raise NotFound

@@ -1,6 +1,7 @@
 """Reports: what they say, gathered from the book's closes and the trade store; on demand, queued, and after a close."""
 
 from collections.abc import Iterable, Mapping, Sequence
+from contextlib import AbstractContextManager
 from dataclasses import dataclass, replace
 from datetime import date, datetime, timedelta
 from uuid import UUID
@@ -17,6 +18,7 @@ from analytics_service.store import market, people, reports, trades, valuations
 from analytics_service.store.reports import Report
 from analytics_service.usecases.context import Context
 from analytics_service.usecases.performance import get_performance
+from saras_common.auth import Identity
 from saras_common.charges import KINDS
 from saras_common.clock import IST, trading_day
 from saras_common.errors import InvalidInput, NotFound
@@ -57,6 +59,11 @@ def build_report(ctx: Context, name: str, user_id: UUID, day: date | None, *, pa
     if name == "monthly_statement":
         scope = replace(scope, day=_month_end(scope.day))
     return build(name, _gather(ctx, name, scope), password=password)
+
+
+def visible_to(ctx: Context, caller: Identity) -> AbstractContextManager[Session]:
+    """A transaction that sees the caller's reports alone; an administrator's sees those about all users too."""
+    return ctx.database.for_service() if caller.is_admin else ctx.database.for_users(caller.user_id)
 
 
 def queue_report(ctx: Context, name: str, owner_id: UUID, day: date | None, *, all_users: bool) -> Report:
