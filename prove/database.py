@@ -75,19 +75,6 @@ class Scene:
             return False
         return True
 
-    def restart(self) -> None:
-        """Start the server as often as it takes; what the last one left goes within moments."""
-        until = time.monotonic() + GIVEN_UP_S
-        while True:
-            try:
-                self.server.start()
-            except PostgresFailed:
-                if time.monotonic() > until:
-                    raise
-                time.sleep(0.2)
-            else:
-                return
-
 
 # --- troubles; each returns when the database is there again
 
@@ -95,7 +82,7 @@ class Scene:
 def kill_server(scene: Scene) -> None:
     """SIGKILL to the server's first process, and an immediate restart."""
     end(scene.server)
-    scene.restart()
+    start_again(scene.server)
 
 
 def end(server: EmbeddedPostgres) -> None:
@@ -106,6 +93,20 @@ def end(server: EmbeddedPostgres) -> None:
     process.wait()
     if process.stdin is not None:
         process.stdin.close()
+
+
+def start_again(server: EmbeddedPostgres) -> None:
+    """Start as often as it takes: what the last one left behind goes within moments."""
+    until = time.monotonic() + GIVEN_UP_S
+    while True:
+        try:
+            server.start()
+        except PostgresFailed:
+            if time.monotonic() > until:
+                raise
+            time.sleep(0.2)
+        else:
+            return
 
 
 def kill_backend(scene: Scene) -> None:
@@ -152,7 +153,7 @@ def fill_disk(scene: Scene) -> None:
     filler.unlink()
     if scene.server.process is not None and scene.server.process.poll() is not None:
         scene.outcome.counts["servers ended by the full disk"] += 1
-    scene.restart()
+    start_again(scene.server)
     _wait(scene.answers)
 
 

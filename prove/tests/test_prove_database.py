@@ -56,7 +56,7 @@ def fill_and_kill(folder):
             database.end(bench.server)
             with pytest.raises(Unavailable):
                 bench.write([5_000])
-            bench.server.start()
+            database.start_again(bench.server)
             bench.write(range(10_000, 10_010))
             return bench.promised, bench.kept()
         finally:
