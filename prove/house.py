@@ -119,6 +119,10 @@ class Line:
             self._open.close()
             self._open = None
 
+    def __del__(self) -> None:
+        """Many are asked once and forgotten."""
+        self.close()
+
 
 @dataclass
 class Person:
