@@ -47,11 +47,11 @@ def test_no_canary_gets_out_and_every_leak_is_found(scene):
 
 def test_hostile_drawn_and_good_calls_are_answered_as_documented(scene, crowd):
     people, admin = crowd
-    outcome = edge.play_cases(scene.platform, Run(7, 300, time.monotonic() + 60), people, admin, drawn_at_once=10)
+    outcome = edge.play_cases(scene.platform, Run(7, 180, time.monotonic() + 60), people, admin, drawn_at_once=10)
     assert outcome.examples == []
-    assert outcome.counts["cases"] == 300
-    assert min(outcome.counts[f"cases: {kind}"] for kind in set(edge.KINDS)) >= 50
-    assert outcome.counts["answered 200"] > 30
+    assert outcome.counts["cases"] == 180
+    assert min(outcome.counts[f"cases: {kind}"] for kind in set(edge.KINDS)) >= 25
+    assert outcome.counts["answered 200"] > 10
 
 
 def test_ambiguous_requests_are_refused(scene):
