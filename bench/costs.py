@@ -150,9 +150,10 @@ def _trade(
     platform: Stage, people: Sequence[Person], instruments: Sequence[str], orders: int, before: int, *, rate: float = 0
 ) -> float:
     """Place and wait until all are filled and told; the answers' p99 in milliseconds."""
-    requests = single_requests(people, instruments, orders)
-    random.Random(orders).shuffle(requests)  # every window has orders in every instrument
-    load = accepted(run_load(platform.port, requests, 8, rate=rate))
+    requests = single_requests(people, instruments, max(orders, len(people) * len(instruments)))
+    if rate:
+        random.Random(orders).shuffle(requests)  # every window has orders in every instrument
+    load = accepted(run_load(platform.port, requests[:orders], 8, rate=rate))
     platform.wait_until(_FILLED, before + orders)
     platform.wait_until(_TOLD, len({person.id for person in people}))
     return load.p99_ms
