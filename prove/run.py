@@ -29,7 +29,6 @@ NAMES = (
     "races",
     "messages",
     "tokens",
-    "strangers",
     "input",
     "load",
     "controls",
