@@ -108,7 +108,12 @@ def furnish(house: House, admin: Person, tag: str, seed: int) -> Belongings:
     key = [("Idempotency-Key", f"{tag}-invest")]
     answer = person.do("POST", f"/smallcase/{case}/invest", {"amount": "300000.00"}, key)
     path = f"/investments/{answer['basket_id']}/runs/{answer['run_id']}"
-    until(lambda: house.run_window(admin) or person.do("GET", path)["status"] in OVER, "the basket is bought")
+
+    def is_over() -> bool:
+        house.run_window(admin)
+        return person.do("GET", path)["status"] in OVER
+
+    until(is_over, "the basket is bought")
     start = {"amount": "50000.00", "frequency": "monthly", "start_on": "2099-01-05"}
     person.do("POST", f"/smallcase/{case}/sip", start)
     person.do("PUT", f"/smallcase/{case}", {**basket, "constituents": basket["constituents"][:2]})  # an offer

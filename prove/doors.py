@@ -69,7 +69,7 @@ def routes_of(app: Any) -> list[tuple[str, str]]:
     found = []
     for route in _flat(app.routes):
         if isinstance(route, APIRoute) and route.path not in OPEN | FILES:
-            found += [(method, route.path) for method in sorted(route.methods - {"HEAD"})]
+            found += [(method, route.path) for method in sorted((route.methods or set()) - {"HEAD"})]
     return found
 
 

@@ -126,8 +126,8 @@ class Hands:
     def leader(self) -> ExecutorProcess | None:
         """Who renewed the lease last."""
         row = self.admin.execute("SELECT port FROM trade_executor.lease_log ORDER BY at DESC LIMIT 1").fetchone()
-        for executor in self.executors if row else ():
-            if any(link.laddr.port == row[0] for link in psutil.Process(executor.pid).net_connections()):
+        for executor in self.executors:
+            if row and any(link.laddr.port == row[0] for link in psutil.Process(executor.pid).net_connections()):
                 return executor
         return None
 

@@ -80,7 +80,7 @@ SAMPLES: Mapping[str, Any] = {
 }
 """Values that are taken where a field of that name is asked for; the schema decides for every other."""
 
-NAMES = {"name": {"/analytics/charts/{name}": "equity_curve", "/reports/{name}": "positions"}, "instrument": "NSE:INFY"}
+NAMES = {"/analytics/charts/{name}": "equity_curve", "/reports/{name}": "positions"}
 
 
 @dataclass(frozen=True, slots=True)
@@ -129,8 +129,7 @@ class Route:
         return path + ("?" + "&".join(f"{name}={value}" for name, value in asked.items()) if asked else "")
 
     def _word(self, name: str) -> str:
-        known = NAMES.get(name, name)
-        return known if isinstance(known, str) else known.get(self.path, "x")
+        return "NSE:INFY" if name == "instrument" else NAMES.get(self.path, "x")
 
 
 def read_routes(document: Mapping[str, Any]) -> list[Route]:

@@ -5,7 +5,7 @@ import json
 import re
 from collections.abc import Callable, Mapping
 from dataclasses import replace
-from typing import Any
+from typing import Any, cast
 
 from prove.bugs.catalogue import Shelf, Swap
 
@@ -14,8 +14,9 @@ import user_service.usecases.sessions
 from api_gateway.sessions import Revocations
 from portfolio_service.domain.views import OrderView
 from portfolio_service.store import funds as stored_funds
+from portfolio_service.store import idempotency
 from portfolio_service.store.arrays import rows_of
-from portfolio_service.usecases import once, orders
+from portfolio_service.usecases import orders
 from saras_common.auth import access, claims, compact, internal
 from saras_common.db import Database
 from saras_common.errors import Forbidden, NotFound
@@ -100,7 +101,7 @@ def _signature() -> list[Swap]:
     read = compact.read
 
     def wrong(token: str, algorithm: str, _find: Any, *, with_kid: bool) -> dict[str, Any]:
-        return read(token, algorithm, lambda _kid: _AnyKey(), with_kid=with_kid)  # type: ignore[arg-type] # that is the bug
+        return read(token, algorithm, lambda _kid: cast("compact.Key", _AnyKey()), with_kid=with_kid)
 
     return [(compact, "read", wrong)]
 
@@ -226,7 +227,7 @@ def _whole_list() -> list[Swap]:
 
 @stranger_bug("an idempotency key is the platform's, not a user's")
 def _shared_keys() -> list[Swap]:
-    find = once.idempotency.find_answers
+    find = idempotency.find_answers
 
     def wrong(session: Any, keys: Any) -> Any:
         found = rows_of(session, "SELECT DISTINCT user_id::text FROM idempotency_keys")
@@ -234,7 +235,7 @@ def _shared_keys() -> list[Swap]:
         answers = find(session, [(user, key) for user in everybody for _, key in keys])
         return {(user, key): kept for user, key in keys for (_, other), kept in answers.items() if other == key}
 
-    return [_service_scope(), (once.idempotency, "find_answers", wrong)]
+    return [_service_scope(), (idempotency, "find_answers", wrong)]
 
 
 @stranger_bug("fields nobody asked for are passed over")

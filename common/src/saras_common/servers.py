@@ -108,7 +108,7 @@ class PrivateRabbit(PrivateServer):
 
     def control(self, *command: str) -> str:
         """What ``rabbitmqctl`` answers to a command for this node."""
-        arguments = [RABBIT_SERVER.with_name("rabbitmqctl"), "--node", RABBIT_NODE, *command]
+        arguments = [str(RABBIT_SERVER.with_name("rabbitmqctl")), "--node", RABBIT_NODE, *command]
         return subprocess.run(  # noqa: S603 - the installed tool
             arguments, env=self._environment, capture_output=True, check=True, text=True, timeout=START_TIMEOUT_S
         ).stdout
