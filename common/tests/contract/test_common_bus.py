@@ -5,7 +5,7 @@ import sys
 import threading
 import time
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager, suppress
+from contextlib import ExitStack, contextmanager, suppress
 from uuid import UUID, uuid4
 
 import pytest
@@ -339,6 +339,23 @@ def test_one_consumer_of_a_partition_is_fed_at_a_time(bus: Bus) -> None:
     with consuming(bus, handle, partition, batch=2), consuming(bus, handle, partition, batch=2):
         until(lambda: seen == 40)
     assert most == 1
+
+
+@pytest.mark.parametrize("standby", [False, True])
+def test_consumers_that_come_and_go_keep_the_order(bus: Bus, both_buses: BusSite, standby: bool) -> None:
+    """Each stops with messages in its hands that it has not begun; the next one goes on with those.
+
+    What was done and not yet acknowledged may come again.
+    """
+    bus.publish(numbered(300))
+    recorder, other = Recorder(), both_buses.connect(SUBSCRIPTIONS)
+    while len(set(recorder.bodies)) < 300:
+        seen = len(recorder.bodies)
+        with consuming(bus, recorder, batch=12), ExitStack() as behind:
+            until(lambda seen=seen: len(recorder.bodies) > seen)  # type: ignore[misc]
+            if standby:
+                behind.enter_context(consuming(other, recorder, batch=12))
+    assert list(dict.fromkeys(recorder.bodies)) == [b"[%d]" % number for number in range(300)]
 
 
 def test_a_queue_is_not_idle_while_a_consumer_holds_its_last_messages(bus: Bus) -> None:

@@ -5,7 +5,7 @@ from datetime import UTC, datetime
 from uuid import UUID, uuid4
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from saras_common.events import (
@@ -72,6 +72,7 @@ def pieces(event):
     return [(str(key), event)]
 
 
+@settings(deadline=None)
 @given(st.lists(st.one_of(postings(), moved, progressed, blocked), max_size=40), st.integers(1, 16))
 def test_everybody_gets_the_same_in_the_same_order(events, count):
     parts = split(events, count)
@@ -90,6 +91,7 @@ def test_everybody_gets_the_same_in_the_same_order(events, count):
     assert {event.id for _, event in parts} == {event.id for _, event in split(events)}
 
 
+@settings(deadline=None)
 @given(st.lists(postings(), max_size=10))
 def test_what_belongs_to_nobody_is_told_once(events):
     parts = [event for _, event in split(events)]

@@ -7,19 +7,21 @@ back to it, many at a time.
 import contextlib
 import queue as queues
 import threading
+import time
 from collections.abc import Callable
 from dataclasses import dataclass
 from functools import partial
 from typing import Any
 
 import pika
-from pika.exceptions import AMQPError
+from pika.exceptions import AMQPError, StreamLostError
 
 from saras_common.bus.protocol import MAX_EVENTS_A_DELIVERY
 from saras_common.bus.rabbit_topology import Topology, connection_parameters, message_of
 from saras_common.events import Message
 
 POLL_S = 0.2
+CLOSE_TIMEOUT_S = 5
 
 
 @dataclass(frozen=True, slots=True)
@@ -124,7 +126,7 @@ class RabbitFeed:
             self._received.put(None)
             if self._connection is not None and self._connection.is_open:
                 with contextlib.suppress(AMQPError, OSError):
-                    self._connection.close()
+                    _close(self._connection)
 
     def _receive(self, _channel: Any, method: Any, properties: pika.BasicProperties, body: bytes) -> None:
         self._received.put(Delivery(method.delivery_tag, message_of(properties, body)))
@@ -132,3 +134,14 @@ class RabbitFeed:
     def _cancelled(self, _frame: Any) -> None:
         """The queue was deleted or moved: reconnect, which declares it again."""
         self._stop.set()
+
+
+def _close(connection: Any) -> None:
+    """Hang up, so that the broker takes back all we hold at once and in order.
+
+    A close by the protocol cancels the consumer first and gives back in parts: later messages before earlier ones.
+    """
+    connection._impl._terminate_stream(StreamLostError("hung up"))  # noqa: SLF001 - there is no other way to it
+    deadline = time.monotonic() + CLOSE_TIMEOUT_S
+    while not connection.is_closed and time.monotonic() < deadline:
+        connection.process_data_events(time_limit=CLOSE_TIMEOUT_S)
