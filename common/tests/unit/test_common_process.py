@@ -16,7 +16,7 @@ from saras_common.settings import ServiceSettings
 from saras_common.web import Worker
 
 SCRIPT = """
-import sys, threading
+import os, sys
 from pydantic import SecretStr
 from saras_common.metrics import Metrics
 from saras_common.process import run_workers
@@ -26,7 +26,7 @@ class Settings(ServiceSettings):
     service = "x"
     schema_name = "x"
 def run(stop):
-    print("up", flush=True)
+    os.write(1, b"up\\n")  # whole, whoever else writes
     stop.wait()
 settings = Settings(database_url=SecretStr(""), broker_url=SecretStr(""), internal_token_key=SecretStr("k" * 32))
 sys.exit(run_workers(settings, [Worker("x.a", run), Worker("x.b", run)], Metrics()))
