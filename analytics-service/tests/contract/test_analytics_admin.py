@@ -167,3 +167,6 @@ def test_a_close_by_hand_is_listed_with_everybodys_figures(door):
     found = {row["user_id"]: row for row in admin.get("/admin/analytics", limit=500).json()["items"]}
     assert found[str(user.user_id)]["figures"]["twr"].keys() >= {"value", "reason"}
     assert admin.post("/admin/analytics/close", {"day": "2020-01-01"}).json()["code"] == "day_passed"
+    for day in ("0054-01-25", "9999-12-31"):  # every series would have a row for each session up to today
+        refused = admin.post("/admin/analytics/close", {"day": day})
+        assert (refused.status_code, refused.json()["errors"][0]["field"]) == (422, "day")

@@ -22,12 +22,15 @@ from analytics_service.store import trades as stored
 from analytics_service.store import valuations
 from analytics_service.usecases import closes, history, reports, trades
 from saras_common.clock import trading_day
-from saras_common.errors import Conflict
+from saras_common.errors import Conflict, InvalidInput
 from saras_common.events import InstrumentFacts
 from saras_common.schemas import InstrumentName, Limit, Page, encode_cursor
 from saras_common.web import AdminUser, StrictRoute
 
 router = APIRouter(route_class=StrictRoute, prefix="/admin", tags=["admin"])
+
+MOST_DAYS_AWAY = 3660
+"""How far from today a close by hand may be: a series has a row for each session from the first close to the last."""
 
 
 class SandboxOnly(Conflict):
@@ -58,6 +61,8 @@ def close_day(body: CloseIn, _admin: AdminUser, ctx: Ctx) -> Response:
     day = body.day or today
     if day != today and not ctx.rules.is_sandbox:
         raise SandboxOnly
+    if abs((day - today).days) > MOST_DAYS_AWAY:
+        raise InvalidInput(errors=[{"field": "day", "message": "is more than ten years away"}])
     close = closes.take_close(ctx, day)
     reports.schedule(ctx, day)
     return answer(close._asdict())
