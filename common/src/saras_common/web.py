@@ -262,13 +262,18 @@ async def _http_error(_request: Request, error: Exception) -> Response:
 def invalid_input(errors: Any) -> SarasError:
     """`InvalidInput` naming each field of a pydantic error list; what was sent is never repeated."""
     fields = [
-        {"field": _field(item["loc"]), "message": str(item["msg"]).removeprefix("Value error, ")[:200]}
+        {"field": _field(item), "message": str(item["msg"]).removeprefix("Value error, ")[:200]}
         for item in list(errors)[:100]
     ]
     return InvalidInput(errors=fields)
 
 
-def _field(location: tuple[Any, ...]) -> str:
+def _field(error: Mapping[str, Any]) -> str:
+    location = error["loc"]
+    if error["type"] == "extra_forbidden":
+        location = location[:-1]  # the name is what was sent
+    elif location[-1:] == ("[key]",):
+        location = location[:-2]
     parts = [str(part)[:64] for part in location if part not in ("body", "query", "header", "path")]
     return re.sub(r"[^\w.:\- ]", "?", ".".join(parts)) or "body"
 

@@ -1,9 +1,11 @@
 import asyncio
 import base64
+from typing import Annotated
 from uuid import uuid4
 
 import pytest
 from fastapi import APIRouter
+from pydantic import Field
 from starlette.requests import Request
 from starlette.testclient import TestClient
 
@@ -33,6 +35,7 @@ class Settings(ServiceSettings):
 
 class Body(Strict):
     price: Rupees
+    names: dict[Annotated[str, Field(max_length=3)], str] | None = None
 
 
 router = APIRouter(route_class=StrictRoute)
@@ -106,6 +109,13 @@ def test_bodies_are_read_strictly_and_errors_never_repeat_them(client, tokens):
         assert document["code"] == "invalid_input"
         assert document["errors"]
         assert set(document["errors"][0]) == {"field", "message"}
+
+
+def test_a_name_nobody_knows_is_not_repeated(client, tokens):
+    answer = client.post("/echo", json={"price": "1.50", "sum": {"secret": "1.50"}}, headers=signed(tokens, "user"))
+    assert answer.json()["errors"] == [{"field": "body", "message": "Extra inputs are not permitted"}]
+    inner = client.post("/echo", json={"price": "1.50", "names": {"secret": "x"}}, headers=signed(tokens, "user"))
+    assert inner.json()["errors"] == [{"field": "names", "message": "String should have at most 3 characters"}]
 
 
 def test_a_client_that_goes_away_is_no_failure_of_ours(caplog):
