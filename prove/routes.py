@@ -8,6 +8,7 @@ import re
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Any
+from urllib.parse import quote
 
 BASE = "/api/v1"
 METHODS = ("get", "post", "put", "patch", "delete")
@@ -68,8 +69,8 @@ SAMPLES: Mapping[str, Any] = {
     "code": "000000",
     "refresh_token": "A" * 43,
     "url": "http://127.0.0.1:9/hook",
-    "action": "invest",
-    "auto_repair_budget": "100.00",
+    "action": "exit",
+    "auto_repair_budget": "0.25",
     "request_token": "a" * 32,
     "tag": "A" * 20,
     "placed": False,
@@ -98,6 +99,8 @@ class Route:
     """A body with what it needs, made from the schema."""
     fields: frozenset[str] = frozenset()
     """Fields the body may have, at its top."""
+    inner: Mapping[str, frozenset[str]] = field(default_factory=dict)
+    """Field of the body that is a list of things → fields such a thing may have."""
     is_endless: bool = False
 
     @property
@@ -121,12 +124,12 @@ class Route:
         """The path with ``ids`` by parameter, what else it needs, and ``query``."""
         path = self.path
         for name in self.path_names:
-            path = path.replace(f"{{{name}}}", ids[name] if name in ids else self._word(name))
+            path = path.replace(f"{{{name}}}", quote(ids[name], safe="") if name in ids else self._word(name))
         needed = {name: str(SAMPLES.get(name, "x")) for name, needed in self.query.items() if needed}
         if "instruments" in needed:
             needed["instruments"] = "NSE:INFY"
         asked = needed | dict(query)
-        return path + ("?" + "&".join(f"{name}={value}" for name, value in asked.items()) if asked else "")
+        return path + ("?" + "&".join(f"{name}={quote(value)}" for name, value in asked.items()) if asked else "")
 
     def _word(self, name: str) -> str:
         return "NSE:INFY" if name == "instrument" else NAMES.get(self.path, "x")
@@ -157,6 +160,7 @@ def _route(document: Mapping[str, Any], method: str, path: str, item: Mapping[st
         headers=tuple(each["name"] for each in parameters if each["in"] == "header"),
         body=None if schema is None else sample(document, schema),
         fields=frozenset(() if schema is None else schema.get("properties", ())),
+        inner={} if schema is None else dict(_inner(document, schema)),
         is_endless="text/event-stream" in answers.get("200", {}).get("content", {}) or "101" in answers,
     )
 
@@ -168,6 +172,13 @@ def _body_schema(document: Mapping[str, Any], operation: Mapping[str, Any]) -> M
     schema = _followed(document, content["schema"])
     choices = [_followed(document, each) for each in schema.get("anyOf", ())]
     return next((each for each in choices if each.get("type") == "object"), schema)
+
+
+def _inner(document: Mapping[str, Any], schema: Mapping[str, Any]) -> Iterator[tuple[str, frozenset[str]]]:
+    for name, each in schema.get("properties", {}).items():
+        found = _followed(document, _followed(document, each).get("items", {}))
+        if "properties" in found:
+            yield name, frozenset(found["properties"])
 
 
 def _followed(document: Mapping[str, Any], node: Mapping[str, Any]) -> Mapping[str, Any]:
@@ -197,8 +208,8 @@ def sample(document: Mapping[str, Any], schema: Mapping[str, Any], name: str = "
 def _plain(document: Mapping[str, Any], schema: Mapping[str, Any]) -> Any:
     match schema.get("type"):
         case "object":
-            needed = schema.get("required", ())
             properties = schema.get("properties", {})
+            needed = schema.get("required") or SAMPLES.keys() & properties.keys()
             return {each: sample(document, properties[each], each) for each in needed if each in properties}
         case "array":
             return [sample(document, schema["items"])] * schema.get("minItems", 0)

@@ -29,6 +29,7 @@ NAMES = (
     "races",
     "messages",
     "tokens",
+    "strangers",
     "input",
     "load",
     "controls",

@@ -18,6 +18,8 @@ from prove.races import server
 from prove.routes import unknown_ids
 from prove.rows import UNPROTECTED, check_routes, check_tables
 
+from api_gateway.streams.feed import event_id
+
 LEAST_CHECKS = 10_000
 LISTENS_S = 2.0
 REST_S = 200.0
@@ -30,8 +32,8 @@ def check_streams(cast: Cast) -> Outcome:
     victim, stranger = cast.victim.person, cast.callers[STRANGER]
     with cast.house.look() as database:
         query = b"SELECT position FROM notification_service.feed WHERE user_id = %s ORDER BY position"
-        places = [str(row[0]) for row in database.execute(query, [victim.id])]
-    for place in ("", "0", places[0], places[-1]):
+        places = [event_id(row[0]) for row in database.execute(query, [victim.id])]
+    for place in ("", event_id(0), places[0], places[-1]):
         heard = _listened(cast.house, stranger.token, place, lambda: victim.do("POST", "/funds/deposit", {"amount": 1}))
         outcome.counts["streams listened to"] += 1
         outcome.counts["checks"] += 1
