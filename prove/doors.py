@@ -14,8 +14,10 @@ from prove.routes import Route
 REFUSALS = frozenset({400, 401})
 """400 is for heads that could be read in two ways."""
 
-OPEN = frozenset({"/openapi.json", "/health/live", "/health/ready", "/metrics", "/.well-known/jwks.json"})
-"""What a service answers to anybody who reaches it."""
+OPEN = frozenset(
+    {"/openapi.json", "/health/live", "/health/ready", "/metrics", "/.well-known/jwks.json", "/broker/postback"}
+)
+"""What a service answers to anybody who reaches it; of a postback nothing is believed but that there may be news."""
 
 FILES = frozenset({"/analytics/draw.js", "/analytics/plotly.min.js"})
 """Scripts of pages, the same for everybody."""

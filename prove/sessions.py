@@ -152,6 +152,7 @@ class Watch:
 
     def __init__(self, house: House, person: Person) -> None:
         self.last: dict[str, float] = {}
+        self._asked: dict[str, float] = {}
         self._house, self._person = house, person
         self._is_over = threading.Event()
         self._stood: dict[str, bool] = {}
@@ -167,21 +168,33 @@ class Watch:
         until(lambda: set(self._stood) == set(doors), "every door is open")
 
     def join(self) -> dict[str, float]:
-        """Door → monotonic instant of its last good answer; a door still open gives the present."""
+        """Door → monotonic instant of its last good answer; a door still open gives the present.
+
+        Of a request that has no answer yet it is not known whether it was let in: it counts when it was asked.
+        """
         deadline = time.monotonic() + NEVER_S
         for thread in self._threads.values():
             thread.join(max(0.0, deadline - time.monotonic()))
         self._is_over.set()
+        now = time.monotonic()
         return {
-            door: time.monotonic() if thread.is_alive() else self.last[door] for door, thread in self._threads.items()
+            door: self._asked.get(door, now) if thread.is_alive() else self.last[door]
+            for door, thread in self._threads.items()
         }
+
+    def unanswered(self) -> list[str]:
+        """Doors that have kept somebody waiting all the while; asked after `join`."""
+        soon = time.monotonic() - NEVER_S / 2
+        return [
+            door for door, thread in self._threads.items() if thread.is_alive() and self._asked.get(door, soon) < soon
+        ]
 
     def _knock(self, door: str, method: str, path: str, body: Any) -> None:
         line = self._house.line()
         headers = [("Authorization", f"Bearer {self._person.token}")]
         with closing(line):
             while not self._is_over.is_set():
-                asked_at = time.monotonic()
+                asked_at = self._asked[door] = time.monotonic()
                 if line.ask(method, BASE + path, headers, body).status == 401:
                     return
                 self.last[door] = asked_at
@@ -223,22 +236,24 @@ def check_lockouts(house: House, admin: Person, rounds: int, left_s: Callable[[]
             break
         with ThreadPoolExecutor(2) as pool:
             names = list(ENDINGS)
-            for found in pool.map(lambda name: _lock_out(house, admin, name), names):
-                for door, lag_s in found.items():
+            for lags, unanswered in pool.map(lambda name: _lock_out(house, admin, name), names):
+                for door, lag_s in lags.items():
                     seconds.setdefault(door, []).append(lag_s)
+                outcome.violate(*(f"{door} gave no answer for {NEVER_S / 2:.0f} s" for door in unanswered))
         outcome.counts["sessions ended under watch"] += len(names)
-    for door, lags in seconds.items():
-        ranked = sorted(lags)
+    for door, all_lags in seconds.items():
+        ranked = sorted(all_lags)
         outcome.figures[f"lock-out at {door}: p99 s"] = round(ranked[min(len(ranked) - 1, len(ranked) * 99 // 100)], 3)
         outcome.figures[f"lock-out at {door}: worst s"] = round(ranked[-1], 3)
-        late = sum(lag >= NEVER_S - WITHIN_S for lag in lags)
+        late = sum(lag >= NEVER_S - WITHIN_S for lag in ranked)
         outcome.violate(*[f"{door} stayed open after a session's end"] * late)
         if outcome.figures[f"lock-out at {door}: p99 s"] > WITHIN_S:  # type: ignore[operator] # a number, written above
             outcome.missed.append(f"{door} was open for longer than {WITHIN_S:.0f} s after a session's end")
     return outcome
 
 
-def _lock_out(house: House, admin: Person, name: str) -> dict[str, float]:
+def _lock_out(house: House, admin: Person, name: str) -> tuple[dict[str, float], list[str]]:
+    """By door the seconds it stayed open; the doors that never answered."""
     person = house.new_person("Watched")
     if name == "demoted":
         admin.do("PATCH", f"/admin/users/{person.id}", {"roles": ["admin", "user"]})
@@ -247,7 +262,8 @@ def _lock_out(house: House, admin: Person, name: str) -> dict[str, float]:
     by = house.session_of(admin)
     ENDINGS[name](house, by, person)
     ended_at = time.monotonic()
-    return {door: max(0.0, at - ended_at) for door, at in watch.join().items()}
+    lags = {door: max(0.0, at - ended_at) for door, at in watch.join().items()}
+    return lags, watch.unanswered()
 
 
 # --- what a sign-in tells by the work it makes
