@@ -23,7 +23,7 @@ from prove.wire import Line, Request, Silent
 
 from api_gateway.routes import BATCH_BYTES, SMALL_BYTES
 from saras.process import PlatformProcess
-from saras_common.jsonio import MAX_REQUEST_VALUES
+from saras_common.jsonio import MAX_REQUEST_CONTAINERS, MAX_REQUEST_VALUES
 
 HALF_OPEN, SLOW_BODIES, SLOW_READERS, SLOW_STREAMS = 1_000, 300, 100, 18
 BOMBS_A_SECOND = 4
@@ -111,8 +111,11 @@ SENDERS = 4
 _GZIP = gzip.compress(b" " * 50_000_000)
 
 
-def bombs(most_bytes: int, most_values: int = MAX_REQUEST_VALUES) -> list[bytes]:
-    """Bodies as large as a call may have, each dear to read: many objects, keys, decimals, escapes, depth, digits."""
+def bombs(most_bytes: int) -> list[bytes]:
+    """Bodies as large as a call may have, each dear to read: many objects, keys, decimals, escapes, depth, digits.
+
+    The last are as large as the limits of what is in a body let through.
+    """
     return [
         b'{"orders": [' + b",".join([b"{}"] * (most_bytes // 3 - 20)) + b'], "atomic": true}',
         b"{" + b",".join(b'"k%06d":0' % number for number in range(most_bytes // 12)) + b"}",
@@ -120,8 +123,9 @@ def bombs(most_bytes: int, most_values: int = MAX_REQUEST_VALUES) -> list[bytes]
         b'{"orders": "' + b"\\u0041" * (most_bytes // 6 - 20) + b'"}',
         b"[" * (most_bytes - 1),
         b"9" * (most_bytes - 1),
-        b'{"orders": [' + b",".join([b"{}"] * min(most_values, most_bytes // 3 - 20)) + b"]}",
-        b"{" + b",".join(b'"k%06d":0' % number for number in range(min(most_values, most_bytes // 12))) + b"}",
+        b'{"orders": [' + b",".join([b"{}"] * (MAX_REQUEST_CONTAINERS - 2)) + b"]}",
+        b"{" + b",".join(b'"k%06d":0' % number for number in range(min(MAX_REQUEST_VALUES, most_bytes // 12))) + b"}",
+        b'{"orders": [' + b",".join([b"1.5"] * min(MAX_REQUEST_VALUES, most_bytes // 4 - 20)) + b"]}",
     ]
 
 

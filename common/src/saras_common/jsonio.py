@@ -11,8 +11,9 @@ import orjson
 
 MAX_DEPTH = 32
 MAX_DIGITS = 40
-MAX_REQUEST_VALUES = 25_000
-"""Twice what a batch of a thousand orders holds: reading more, and naming its mistakes, would keep others waiting."""
+MAX_REQUEST_VALUES = 12_500
+MAX_REQUEST_CONTAINERS = 2_500
+"""More than a batch of a thousand orders holds: reading more, and naming its mistakes, would keep others waiting."""
 _NUL_OR_SURROGATE = re.compile("[\x00\ud800-\udfff]")
 _DOUBTFUL = object()
 _DOUBTFUL_MARKS = (b"\\u", b" :", b"\t:", b"\n:", b"\r:")
@@ -37,8 +38,8 @@ def loads(body: bytes) -> Any:
 
 
 def loads_request(body: bytes) -> Any:
-    """`loads` of what a client sent; also refused: more values than any call takes."""
-    if body.count(b",") > MAX_REQUEST_VALUES:
+    """`loads` of what a client sent; also refused: more values, or lists and objects, than any call takes."""
+    if body.count(b",") > MAX_REQUEST_VALUES or body.count(b"{") + body.count(b"[") > MAX_REQUEST_CONTAINERS:
         raise BadJson("too many values")
     return loads(body)
 

@@ -2,7 +2,7 @@ from decimal import Decimal
 
 import pytest
 
-from saras_common.jsonio import MAX_REQUEST_VALUES, BadJson, dumps, loads, loads_request
+from saras_common.jsonio import MAX_REQUEST_CONTAINERS, MAX_REQUEST_VALUES, BadJson, dumps, loads, loads_request
 
 
 def test_numbers_are_exact():
@@ -56,6 +56,10 @@ def test_a_request_holds_as_many_values_as_a_call_takes():
     assert len(loads_request(b"[" + b",".join([b"0"] * MAX_REQUEST_VALUES) + b"]")) == MAX_REQUEST_VALUES
     with pytest.raises(BadJson, match="too many values"):
         loads_request(b"[" + b",".join([b"0"] * (MAX_REQUEST_VALUES + 2)) + b"]")
+    for one in (b"{}", b"[]"):
+        assert loads_request(b"[" + b",".join([one] * (MAX_REQUEST_CONTAINERS - 1)) + b"]")
+        with pytest.raises(BadJson, match="too many values"):
+            loads_request(b"[" + b",".join([one] * MAX_REQUEST_CONTAINERS) + b"]")
 
 
 def test_what_we_write_is_compact():

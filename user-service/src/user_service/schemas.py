@@ -17,7 +17,7 @@ Password = Annotated[str, Field(min_length=1, max_length=passwords.MAX_CHARS)]
 TotpCode = Annotated[str, StringConstraints(pattern=r"^[0-9]{6}$")]
 OpaqueId = Annotated[str, Field(max_length=64)]
 
-MAX_SEEDED = 10_000
+MAX_SEEDED = 1_000
 
 
 def _iso_date(value: Any) -> date:
