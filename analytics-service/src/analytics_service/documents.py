@@ -25,6 +25,8 @@ from saras_common.money import average_price, rupees
 
 CASH, EQUITY, UNKNOWN = "Cash", "Equity", "Unknown"
 NO_PRICE = "no_price"
+MOST_SHARES = 2**63 - 1
+"""Of one instrument in one period; more, as splits counted back may make of them, are said to be unknown."""
 
 
 def money(paise: int | None) -> str | None:
@@ -151,7 +153,7 @@ def history_document(instrument: str, interval: str, bars: Sequence[Bar], *, adj
                 "high": _price(bar.high),
                 "low": _price(bar.low),
                 "close": _price(bar.close),
-                "volume": bar.volume,
+                "volume": None if bar.volume is None or bar.volume > MOST_SHARES else bar.volume,
             }
             for bar in bars
         ],
@@ -256,4 +258,4 @@ def _effects_documents(effects: Mapping[str, Effects]) -> list[dict[str, Any]]:
 
 
 def _price(paise: Decimal | None) -> str | None:
-    return None if paise is None else rupees(int(paise.quantize(Decimal(1), ROUND_HALF_UP)))
+    return None if paise is None else rupees(int(paise.to_integral_value(ROUND_HALF_UP)))

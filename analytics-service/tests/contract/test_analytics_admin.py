@@ -99,6 +99,25 @@ def test_splits_adjust_what_came_before_and_nothing_else(door):
         assert admin.post("/admin/history/corporate-actions", body).status_code == 422
 
 
+def test_any_price_has_its_digits_after_consolidations(door):
+    content = b"date,open,high,low,close,volume\n2025-07-01,1,1,1,1,1\n"
+    assert take(door, content, instrument="NSE:FEW").status_code == 200
+    actions = [{"instrument": "NSE:FEW", "ex_day": f"2025-07-0{day}", "ratio": "0.000000000001"} for day in (2, 3, 4)]
+    assert door.admin().post("/admin/history/corporate-actions", {"actions": actions}).status_code == 200
+    (bar,) = days_of(door, "NSE:FEW")["items"]
+    assert (bar["close"], bar["volume"]) == (f"1{36 * '0'}.00", 0)
+
+
+def test_more_shares_than_there_can_be_are_unknown(door):
+    rows = "".join(f"2025-07-0{day},1,1,1,1,{2**63 - 1}\n" for day in (1, 2))
+    content = f"date,open,high,low,close,volume\n{rows}".encode()
+    assert take(door, content, instrument="NSE:CROWD").status_code == 200
+    action = {"instrument": "NSE:CROWD", "ex_day": "2025-07-02", "ratio": "1000"}
+    assert door.admin().post("/admin/history/corporate-actions", {"actions": [action]}).status_code == 200
+    assert [bar["volume"] for bar in days_of(door, "NSE:CROWD")["items"]] == [None, 2**63 - 1]
+    assert [bar["volume"] for bar in days_of(door, "NSE:CROWD", interval="week")["items"]] == [None]
+
+
 def test_weeks_and_months_are_made_of_days(door):
     rows = b"".join(b"2025-07-%02d,%d,%d,%d,%d,1\n" % (day, day, day + 1, day, day) for day in (1, 2, 7, 31))
     assert take(door, b"date,open,high,low,close,volume\n" + rows, instrument="NSE:LONG").status_code == 200
