@@ -3,8 +3,11 @@
 import contextlib
 import copy
 import json
+import multiprocessing
 import random
 from collections.abc import Iterator, Mapping
+from functools import partial
+from multiprocessing.queues import Queue
 from typing import Any
 from urllib.parse import quote, urlencode
 
@@ -26,9 +29,39 @@ KINDS = (GenerationMode.POSITIVE, GenerationMode.NEGATIVE)
 OWN_IDS = 0.6
 """Share of calls whose path names something that may exist."""
 
+AHEAD = 25
+"""Times `AT_ONCE` that may wait to be played."""
+
+SLOWEST_S = 60.0
+"""For drawing that many; later nobody is drawing any more."""
+
 
 def cases(document: Mapping[str, Any], shapes: Shapes, draw: random.Random, at_once: int = AT_ONCE) -> Iterator[Case]:
     """Without end: the operations in a drawn order, each with what is allowed and with what is not."""
+    for some in _batches(document, shapes, draw, at_once):
+        yield from some
+
+
+@contextlib.contextmanager
+def ahead(document: Mapping[str, Any], seed_number: int) -> Iterator[Iterator[Case]]:
+    """`cases` by a process of its own, while others are played: to draw one costs more than to answer it."""
+    spawn = multiprocessing.get_context("spawn")
+    drawn: Queue[list[Case]] = spawn.Queue(AHEAD)
+    drawer = spawn.Process(target=_draw_ahead, args=(document, seed_number, drawn), daemon=True)
+    drawer.start()
+    try:
+        yield (case for some in iter(partial(drawn.get, timeout=SLOWEST_S), None) for case in some)
+    finally:
+        drawer.kill()
+        drawer.join()
+
+
+def _draw_ahead(document: Mapping[str, Any], seed_number: int, drawn: "Queue[list[Case]]") -> None:
+    for some in _batches(document, Shapes(document), random.Random(seed_number), AT_ONCE):
+        drawn.put(some)
+
+
+def _batches(document: Mapping[str, Any], shapes: Shapes, draw: random.Random, at_once: int) -> Iterator[list[Case]]:
     drawable = schemathesis.openapi.from_dict(_without_login(document))
     found = {each.ok().label: each.ok() for each in drawable.get_all_operations() if isinstance(each, Ok)}
     operations = [operation for operation in shapes.operations if operation.name in found]
@@ -36,11 +69,11 @@ def cases(document: Mapping[str, Any], shapes: Shapes, draw: random.Random, at_o
         turns = [(operation, mode) for operation in operations for mode in KINDS]
         draw.shuffle(turns)
         for operation, mode in turns:
-            for case in _some(found[operation.name], mode, draw.getrandbits(32), at_once):
-                request = _request(operation, case, draw)
-                yield Case(
-                    f"{operation.name}: drawn, {mode.value}", request, operation, who_may(operation), closes=False
-                )
+            label, who = f"{operation.name}: drawn, {mode.value}", who_may(operation)
+            yield [
+                Case(label, _request(operation, case, draw), operation, who)
+                for case in _some(found[operation.name], mode, draw.getrandbits(32), at_once)
+            ]
 
 
 def _without_login(document: Mapping[str, Any]) -> dict[str, Any]:

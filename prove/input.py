@@ -26,8 +26,8 @@ from saras.process import PlatformProcess
 from saras_common.testing import PrivateRabbit, PrivateRedis
 
 USERS, LINES = 12, 16
-KINDS = ("hostile", "hostile", "hostile", "drawn", "drawn", "walk")
-"""Which kind of case comes when."""
+KINDS = ("hostile", "drawn", "hostile", "hostile", "walk", "hostile")
+"""Which kind of case comes when: of the dear ones, to draw or to answer, no more than are needed to come by all."""
 
 REST_S = 110.0
 """Kept for what comes after the cases."""
@@ -48,11 +48,11 @@ def walk(shapes: Shapes, draw: random.Random) -> Iterator[Case]:
         yield Case(f"{operation.name}: good", good(operation), operation, who_may(operation))
 
 
-def mixed(shapes: Shapes, draw: random.Random, drawn_at_once: int) -> Iterator[tuple[str, Case]]:
+def mixed(shapes: Shapes, draw: random.Random, drawing: Iterator[Case]) -> Iterator[tuple[str, Case]]:
     """Cases of every kind in turn, with the kind."""
     sources = {
         "hostile": corpus.cases(shapes.operations, draw),
-        "drawn": drawn.cases(shapes.document, shapes, draw, drawn_at_once),
+        "drawn": drawing,
         "walk": walk(shapes, draw),
     }
     while True:
@@ -61,18 +61,25 @@ def mixed(shapes: Shapes, draw: random.Random, drawn_at_once: int) -> Iterator[t
 
 
 def play_cases(
-    at: PlatformProcess, run: Run, people: list[Person], admin: Person, *, drawn_at_once: int = drawn.AT_ONCE
+    at: PlatformProcess, run: Run, people: list[Person], admin: Person, *, drawn_at_once: int | None = None
 ) -> Outcome:
-    """``run.size`` cases; nothing answers 5xx or what is not in the document, and the books balance afterwards."""
+    """``run.size`` cases; nothing answers 5xx or what is not in the document, and the books balance afterwards.
+
+    ``drawn_at_once``: so few that no process of its own need draw them.
+    """
     outcome, shapes, draw = Outcome(), published(at), random.Random(run.seed)
     crowd = Crowd(at, shapes, people, admin, run.seed)
 
-    def counted() -> Iterator[Case]:
-        for kind, case in mixed(shapes, draw, drawn_at_once):
+    def counted(drawing: Iterator[Case]) -> Iterator[Case]:
+        for kind, case in mixed(shapes, draw, drawing):
             outcome.counts[f"cases: {kind}"] += 1
             yield case
 
-    asyncio.run(_play(crowd, counted(), run))
+    if drawn_at_once is None:
+        with drawn.ahead(shapes.document, run.seed) as drawing:
+            asyncio.run(_play(crowd, counted(drawing), run))
+    else:
+        asyncio.run(_play(crowd, counted(drawn.cases(shapes.document, shapes, draw, drawn_at_once)), run))
     outcome.counts.update(crowd.judged.counts)
     outcome.violate(*sorted(crowd.judged.faults, key=lambda fault: ": answered 5" not in fault))
     outcome.counts["operations"] = len(shapes.operations)
