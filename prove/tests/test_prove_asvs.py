@@ -12,7 +12,7 @@ ROWS = [line for line in TABLE.splitlines() if re.match(r"\| \d", line)]
 NOTHING_SHOWS_IT = ("**Not met:**", "Not applicable:")
 
 
-@pytest.mark.parametrize(("path", "name"), NAMED, ids="::".join)
+@pytest.mark.parametrize(("path", "name"), NAMED)
 def test_a_named_test_exists(path, name):
     assert re.search(rf"^def {name}\(", (ROOT / path).read_text(), re.MULTILINE)
 

@@ -97,8 +97,9 @@ def world(home: Path):
                 process.wait()
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="module")
 def admin(world: World) -> User:
+    """Signed in again for each file: a token lives ten minutes."""
     return world.new_admin()
 
 

@@ -197,11 +197,3 @@ def test_demo_users_and_the_admin_commands(tmp_path):
         token = http.send("POST", "/api/v1/login", {"email": email, "password": password}).body["access_token"]
         funds = http.send("GET", "/api/v1/funds", None, {"Authorization": f"Bearer {token}"}).body
         assert 990_000 < float(funds["cash"]) < 1_000_000  # the deposit was made once, three shares were paid
-
-
-def test_a_small_demo_balances(tmp_path):
-    code, out, error = saras("demo", "--users", "24", "--orders", "240", home=tmp_path)
-    assert code == 0, out + error
-    assert "Everything balances" in out
-    assert "WRONG" not in out
-    assert [entry.name for entry in tmp_path.iterdir()] == ["demo-charts"]  # nothing else is left
