@@ -25,20 +25,28 @@ ROLES = ("user_service", "trade_executor")
 """Who writes evidence."""
 
 
-def sources_of(home: Home, urls: Mapping[str, str]) -> Sources:
-    """Read-only readings with the services' own logins (role → URL), judged with the keys of the home."""
+@contextmanager
+def sources_of(home: Home, urls: Mapping[str, str]) -> Iterator[Sources]:
+    """Read-only readings with the services' own logins (role → URL), judged with the keys of the home.
+
+    Their connections are closed at the end.
+    """
     secrets = home.vault()
     people = Vault.from_text(secrets.get_key("data_key"))
     executor = Sealer(secrets.get_key("executor_key"))
-    return Sources(
-        _reading(urls, "user_service"),
-        _reading(urls, "trade_executor"),
-        Seals(people.has_vouched, executor.has_sealed),
-    )
+    databases = {schema: Database(urls[schema], schema=schema, pool_size=1) for schema in ROLES}
+    try:
+        yield Sources(
+            _reading(databases["user_service"]),
+            _reading(databases["trade_executor"]),
+            Seals(people.has_vouched, executor.has_sealed),
+        )
+    finally:
+        for database in databases.values():
+            database.dispose()
 
 
-def _reading(urls: Mapping[str, str], schema: str) -> Callable[[], AbstractContextManager[Session]]:
-    database = Database(urls[schema], schema=schema, pool_size=1)
+def _reading(database: Database) -> Callable[[], AbstractContextManager[Session]]:
 
     @contextmanager
     def reading() -> Iterator[Session]:
@@ -53,18 +61,22 @@ def witness(home: Home, urls: Mapping[str, str]) -> Worker:
     """The loop that keeps ``evidence.chain`` of this home."""
 
     def run(stop: threading.Event) -> None:
-        watching = Witness(home.path / FILE, sources_of(home, urls))
-        told: list[str] = []
-        while not stop.wait(EVERY_S):
-            try:
-                watching.look()
-            except Unavailable as error:
-                log.info("the witness waits: %s", error)
-            if watching.refused != told:
-                told = watching.refused
-                log.error("evidence that nobody of ours wrote: %s", "; ".join(told))
+        with sources_of(home, urls) as sources:
+            _watch(Witness(home.path / FILE, sources), stop)
 
     return Worker("witness", run)
+
+
+def _watch(watching: Witness, stop: threading.Event) -> None:
+    told: list[str] = []
+    while not stop.wait(EVERY_S):
+        try:
+            watching.look()
+        except Unavailable as error:
+            log.info("the witness waits: %s", error)
+        if watching.refused != told:
+            told = watching.refused
+            log.error("evidence that nobody of ours wrote: %s", "; ".join(told))
 
 
 def verify_evidence(settings: PlatformSettings) -> list[str]:
@@ -80,6 +92,7 @@ def verify_evidence(settings: PlatformSettings) -> list[str]:
             role: admin.set(username=role, password=passwords[f"{role}_password"]).render_as_string(hide_password=False)
             for role in ROLES
         }
-        return check_evidence(home.path / FILE, sources_of(home, urls), now=datetime.now(UTC))
+        with sources_of(home, urls) as sources:
+            return check_evidence(home.path / FILE, sources, now=datetime.now(UTC))
     finally:
         server.stop()
