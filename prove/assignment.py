@@ -88,7 +88,7 @@ def check_assignment(cast: Cast, routes: list[Route], is_over: Callable[[], bool
     outcome = Outcome()
     with cast.house.look() as database:
         columns, tables = columns_of(database), owned_tables(database)
-        outcome.counts["columns of tables"] = len(columns)
+        outcome.figures["columns of tables"] = len(columns)
         for route in sorted(routes, key=lambda route: route.method == "DELETE"):
             if is_over():
                 outcome.missed.append(f"columns in {route.name} and what follows did not fit into the time")

@@ -26,7 +26,7 @@ class Cast:
     callers: dict[str, Person]
     anonymous: Line
     routes: list[Route]
-    baselines: dict[tuple[str, str, bool, bool], tuple[int, str]] = field(default_factory=dict)
+    baselines: dict[tuple[str, str, str], tuple[int, str]] = field(default_factory=dict)
 
     @property
     def admin(self) -> Person:

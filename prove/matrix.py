@@ -21,25 +21,36 @@ OF_A_KIND = 3
 BODY_IDS = frozenset({"portfolio_id"})
 
 
-def tried_ids(cast: Cast, route: Route) -> Iterator[tuple[str, str]]:
-    """One id of every kind, more of the kinds the route asks for; at last the owner of them all."""
+FORMS: Mapping[str, Callable[[str], str]] = {
+    "plain": str,
+    "in capitals": str.upper,
+    "without hyphens": lambda each: each.replace("-", ""),
+    "a key": lambda _: "nobody-has-this",
+}
+"""Ways to write an id, from the one of what does not exist; of keys there is one way."""
+
+
+def tried_ids(cast: Cast, route: Route) -> Iterator[tuple[str, str, str]]:
+    """Kind, form and id: one of every kind; of the kinds the route asks for more, and written in other ways."""
     wanted = {IDS.get(name) for name in (*route.path_names, *route.query)}
     for kind in TABLE_OF:
         ids = cast.victim.ids.get(kind, [])
         for each in ids[-OF_A_KIND:] if kind in wanted else ids[-1:]:
-            yield kind, each
+            yield kind, "a key" if kind == "key" else "plain", each
+        for form in ("in capitals", "without hyphens") if kind in wanted and ids else ():
+            yield kind, form, FORMS[form](ids[-1])
 
 
 def check_route(cast: Cast, route: Route) -> Outcome:
     """Everybody who should not, with everything that is not theirs."""
     outcome = Outcome()
     for caller in cast.callers_of(route):
-        for kind, each in tried_ids(cast, route):
+        for kind, form, each in tried_ids(cast, route):
             reply = cast.ask(caller, route, *request(route, each, {}))
-            _note(cast, outcome, caller, route, kind, reply, is_uuid=kind != "key")
+            _note(cast, outcome, caller, route, (kind, form), reply)
         for ids in _mixtures(cast, route):
             reply = cast.ask(caller, route, *request(route, "", ids))
-            _note(cast, outcome, caller, route, "of several", reply, is_uuid=True)
+            _note(cast, outcome, caller, route, ("of several", "plain"), reply)
     return outcome
 
 
@@ -80,21 +91,22 @@ def _asks_for_ids(route: Route) -> bool:
     return bool(route.id_names or BODY_IDS & route.fields or "orders" in route.fields or "user_id" in route.query)
 
 
-def _note(cast: Cast, outcome: Outcome, caller: str, route: Route, kind: str, reply: Reply, *, is_uuid: bool) -> None:
+def _note(cast: Cast, outcome: Outcome, caller: str, route: Route, what: tuple[str, str], reply: Reply) -> None:
+    kind, form = what
     outcome.counts["checks"] += 1
     outcome.counts[f"checks as {caller}"] += 1
     wrong = judge(cast, caller, route, reply)
     if wrong is None and _asks_for_ids(route) and caller not in {ANONYMOUS, DISABLED} and not route.is_admins:
-        wrong = _differs(cast, caller, route, reply, is_uuid=is_uuid)
+        wrong = _differs(cast, caller, route, reply, form)
     if wrong is not None:
-        outcome.violate(f"{route.name} as {caller}, an id of kind {kind}: {wrong}")
+        outcome.violate(f"{route.name} as {caller}, an id of kind {kind}, {form}: {wrong}")
 
 
-def _differs(cast: Cast, caller: str, route: Route, reply: Reply, *, is_uuid: bool) -> str | None:
+def _differs(cast: Cast, caller: str, route: Route, reply: Reply, form: str) -> str | None:
     """Whether the answer tells that the thing exists."""
-    place = (route.name, caller, is_uuid, False)
+    place = (route.name, caller, form)
     if place not in cast.baselines:
-        missing = str(uuid4()) if is_uuid else "nobody-has-this"
+        missing = FORMS[form](str(uuid4()))
         cast.baselines[place] = _shape(route, cast.ask(caller, route, *request(route, missing, {})))
     known = cast.baselines[place]
     found = _shape(route, reply)

@@ -84,8 +84,10 @@ def play_in(made: House, who: Cast, run: Run) -> Outcome:
     outcome.add(check_tables(made, who.victim.person.id, who.callers[STRANGER].id))
     mine = [route for route in routes if not (route.is_public or route.is_admins or route.is_endless)]
     outcome.add(check_routes(who, mine, lambda: run.left_s < 60))
-    outcome.add(check_assignment(who, [route for route in routes if route.writes], lambda: run.left_s < 20))
+    writes = [route for route in routes if route.writes]
+    outcome.add(check_assignment(who, [route for route in writes if not route.is_admins], lambda: run.left_s < 40))
     outcome.violate(*check_standing(made, who.callers[NEIGHBOUR]))
+    outcome.add(check_assignment(who, [route for route in writes if route.is_admins], lambda: run.left_s < 30))
     outcome.add(check_streams(who))
     outcome.add(check_stranger_bugs(who))
     outcome.add(check_policies(who))
