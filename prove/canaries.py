@@ -2,8 +2,10 @@
 
 import base64
 import gzip
+import hashlib
 import json
 import os
+import re
 import zlib
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
@@ -17,6 +19,9 @@ SHORTEST = 8
 """Anything shorter is found by chance."""
 
 CHUNK, OVERLAP = 8 * 2**20, 4096
+
+_NOTHING, _LITTLE = re.compile(rb"\0{64,}"), b"\0" * 64
+"""Half of a database's files is filled with it; no form of a value holds so much of it."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,6 +56,7 @@ class Net:
         self.canaries = list(canaries)
         self._forms = [(canary, form) for canary in self.canaries for form in sorted(forms(canary.value))]
         self.hits: list[str] = []
+        self._clean: set[bytes] = set()
         self.places = 0
         self.bytes = 0
 
@@ -89,11 +95,17 @@ class Net:
 
     def _search(self, place: str, data: bytes) -> None:
         self.bytes += len(data)
-        for canary, form in self._forms:
-            if form in data and not any(fnmatch(place, home) for home in canary.homes):
-                hit = f"{canary.name} in {place}"
-                if hit not in self.hits:
-                    self.hits.append(hit)
+        data = _NOTHING.sub(_LITTLE, data)
+        digest = hashlib.blake2b(data).digest()
+        if digest in self._clean:
+            return  # a copy, as databases of one template are
+        found = [canary for canary, form in self._forms if form in data]
+        if not found:
+            self._clean.add(digest)
+        for canary in found:
+            hit = f"{canary.name} in {place}"
+            if hit not in self.hits and not any(fnmatch(place, home) for home in canary.homes):
+                self.hits.append(hit)
 
 
 def files_below(folder: Path) -> Iterator[Path]:

@@ -47,9 +47,9 @@ def test_no_canary_gets_out_and_every_leak_is_found(scene):
 
 def test_hostile_drawn_and_good_calls_are_answered_as_documented(scene, crowd):
     people, admin = crowd
-    outcome = edge.play_cases(scene.platform, Run(7, 180, time.monotonic() + 60), people, admin, drawn_at_once=10)
+    outcome = edge.play_cases(scene.platform, Run(7, 150, time.monotonic() + 60), people, admin, drawn_at_once=13)
     assert outcome.examples == []
-    assert outcome.counts["cases"] == 180
+    assert outcome.counts["cases"] == 150
     assert min(outcome.counts[f"cases: {kind}"] for kind in set(edge.KINDS)) >= 25
     assert outcome.counts["answered 200"] > 10
 
@@ -121,4 +121,5 @@ def test_a_canary_is_found_however_it_is_written(written):
     net.look("elsewhere", b"--" + text[:-9] + b"--")
     assert net.hits == []
     net.look("elsewhere", b"--" + text + b"--")
-    assert net.hits == ["it in elsewhere"]
+    net.look("elsewhere again", bytes(5_000) + text + bytes(5_000) + b"--" + text[:-9])
+    assert net.hits == ["it in elsewhere", "it in elsewhere again"]
