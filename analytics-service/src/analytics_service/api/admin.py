@@ -119,10 +119,9 @@ def import_prices(
 
     ``instrument`` where the file names none, ``exchange`` where it only has symbols. All of the file or none.
     """
+    prices = history.read_prices(content, instrument=instrument, exchange=exchange)
     with ctx.database.for_service() as session:
-        imported = history.import_prices(
-            session, ctx.outbox, content, instrument=instrument, exchange=exchange, at=ctx.clock.now()
-        )
+        imported = history.import_prices(session, ctx.outbox, prices, ctx.clock.now())
     return answer(
         {
             "days": imported.days,

@@ -19,6 +19,7 @@ from saras_common.events import (
     MAX_EVENTS_A_MESSAGE,
     CorporateAction,
     CorporateActionsRecorded,
+    DayPrice,
     DayPricesRecorded,
     InstrumentFacts,
     InstrumentsDescribed,
@@ -63,10 +64,8 @@ def describe_listed(session: Session, outbox: Outbox, names: Iterable[str], at: 
         record_facts(session, outbox, [known[name] for name in lacking], at)
 
 
-def import_prices(
-    session: Session, outbox: Outbox, content: bytes, *, instrument: str | None, exchange: str, at: datetime
-) -> Imported:
-    """Store a file's days in place of what was known of them, and tell of them; all of the file or none."""
+def read_prices(content: bytes, *, instrument: str | None, exchange: str) -> list[DayPrice]:
+    """A file's days, at least one; `InvalidInput` names the lines that cannot be read."""
     parsed = parse_history(content, instrument=instrument, exchange=exchange)
     if parsed.errors:
         raise InvalidInput(
@@ -75,12 +74,17 @@ def import_prices(
         )
     if not parsed.prices:
         raise InvalidInput(errors=[{"field": "body", "message": "no prices in it"}])
-    market.put_day_prices(session, parsed.prices)
-    for start in range(0, len(parsed.prices), MAX_EVENTS_A_MESSAGE):
-        part = parsed.prices[start : start + MAX_EVENTS_A_MESSAGE]
+    return parsed.prices
+
+
+def import_prices(session: Session, outbox: Outbox, prices: Sequence[DayPrice], at: datetime) -> Imported:
+    """Store days in place of what was known of them, and tell of them."""
+    market.put_day_prices(session, prices)
+    for start in range(0, len(prices), MAX_EVENTS_A_MESSAGE):
+        part = list(prices[start : start + MAX_EVENTS_A_MESSAGE])
         outbox.add(session, [DayPricesRecorded(at=at, prices=part)])
-    days = [price.day for price in parsed.prices]
-    names = {price.instrument for price in parsed.prices}
+    days = [price.day for price in prices]
+    names = {price.instrument for price in prices}
     return Imported(len(days), len(names), min(days), max(days))
 
 
