@@ -59,6 +59,9 @@ def test_the_minimum_can_be_invested_and_a_paisa_less_cannot(door):
     least = case["min_investment"]
     refused = user.call("POST", f"/smallcase/{case['id']}/invest", {"amount": f"{float(least) - 0.01:.2f}"})
     assert refused.json()["code"] == "amount_too_small"
+    for path, more in (("invest", {}), ("preview", {"action": "invest"})):
+        refused = user.call("POST", f"/smallcase/{case['id']}/{path}", {"amount": "9030642408344", **more})
+        assert (refused.status_code, refused.json()["code"]) == (422, "amount_too_large")
     answer = user.post(f"/smallcase/{case['id']}/invest", {"amount": least})
     assert {order["instrument"] for order in answer["orders"]} == set(THREE)
 

@@ -36,6 +36,10 @@ class AmountTooSmall(CallerError):
     code, status, title = "amount_too_small", 422, "The amount is below the minimum investment"
 
 
+class AmountTooLarge(CallerError):
+    code, status, title = "amount_too_large", 422, "A basket is worth no more than can be planned exactly"
+
+
 class PriceUnknown(CallerError):
     code, status, title = "price_unavailable", 422, "There is no price yet"
 

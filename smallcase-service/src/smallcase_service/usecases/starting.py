@@ -12,9 +12,9 @@ from saras_common.errors import NotFound
 from saras_common.money import round_half_up, rupees
 from smallcase_service.domain.planning import plan_all_buys, plan_buys, plan_rebalance
 from smallcase_service.domain.pricing import ORDER_SLACK_PAISE
-from smallcase_service.domain.refusals import AmountTooSmall, NothingHeld, NothingToDo, RunInProgress
+from smallcase_service.domain.refusals import AmountTooLarge, AmountTooSmall, NothingHeld, NothingToDo, RunInProgress
 from smallcase_service.domain.runs import SELL_ROUND, TOP_UP_ROUND, Kind, Leg, State, unfilled
-from smallcase_service.domain.sizing import buys_for
+from smallcase_service.domain.sizing import MAX_WORTH_PAISE, buys_for
 from smallcase_service.domain.weights import UNIT
 from smallcase_service.store import investments, runs, smallcases
 from smallcase_service.store.investments import Investment
@@ -85,6 +85,8 @@ def plan_investing(
     names = list(weights)
     market = market_for(ctx, names, weights, board)
     shares = holdings_matrix([held], names)
+    if int((shares @ market.prices).sum()) + amount_paise > MAX_WORTH_PAISE:
+        raise AmountTooLarge
     cash, slack = np.array([amount_paise], dtype=np.int64), ORDER_SLACK_PAISE * len(names)
     nothing = shares < 0
     buys, _ = plan_buys(shares, market, cash, nothing, is_full=True, slack=slack)
