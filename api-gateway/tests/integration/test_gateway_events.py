@@ -288,6 +288,7 @@ def test_only_get_streams(live, people):
         assert platform.request(method, PATH, token=people.token()).status == 405
     assert platform.get(f"{PATH}/all", token=people.token()).status == 404
     assert platform.get("/api/v1/ws", token=people.token()).status == 426
+    assert platform.request("DELETE", "/api/v1/ws", token=people.token()).status == 405
     assert platform.get("/api/v1/ws").status == 401
 
 

@@ -67,7 +67,7 @@ def document() -> dict[str, Any]:
                     "operationId": "events",
                     "summary": "Server-sent events of the caller's own orders, funds, notifications and baskets",
                     "parameters": _PARAMETERS,
-                    "responses": {"200": stream},
+                    "responses": {"200": stream, "405": {"description": "A `HEAD` would wait for its end"}},
                 }
             },
             "/ws": {

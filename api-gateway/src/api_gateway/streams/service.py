@@ -71,10 +71,11 @@ class Streams:
         self._tasks = []
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        if scope["path"] == "/ws":  # came as a plain request
-            raise UpgradeNeeded
-        if scope["method"] != "GET":
+        is_socket = scope["path"] == "/ws"
+        if scope["method"] != "GET" and not (is_socket and scope["method"] == "HEAD"):
             raise MethodNotAllowed
+        if is_socket:  # came as a plain request
+            raise UpgradeNeeded
         await self._events.serve(scope["state"]["caller"], scope, receive, send)
 
     async def ask(self, path: str, headers: Mapping[str, str]) -> Answer:  # noqa: ARG002 - what every upstream is asked
