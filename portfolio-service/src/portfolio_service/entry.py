@@ -11,6 +11,7 @@ import time
 from collections import deque
 from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from typing import cast
 from uuid import UUID
 
 from portfolio_service.domain.requests import EntryRequest, Outcome
@@ -76,9 +77,7 @@ class OrderEntry:
         self._waiting.append((request, future))
         self._waiting_orders += len(request.orders)
         if self._wants_flusher():
-            task = asyncio.create_task(self._flush())
-            self._running.add(task)
-            task.add_done_callback(self._running.discard)
+            self._running.add(asyncio.create_task(self._flush()))
         if not self._traces.on:
             return await future
         started_ns = time.time_ns()
@@ -106,6 +105,12 @@ class OrderEntry:
         self._pool.shutdown(wait=True)
 
     async def _flush(self) -> None:
+        try:
+            await self._flush_all()
+        finally:  # at once, not in a callback: who comes in between would wait for a flusher that has ended
+            self._running.discard(cast("asyncio.Task[None]", asyncio.current_task()))
+
+    async def _flush_all(self) -> None:
         while self._waiting:
             await self._gather()
             if not self._waiting:

@@ -69,6 +69,22 @@ def test_a_crowd_is_gathered_and_who_comes_alone_is_not_kept():
     assert groups == [["alone"], ["a", "b"], ["c", "d", "e"]]
 
 
+def test_who_comes_as_a_flusher_ends_is_not_left_waiting():
+    def place(requests):
+        return [Outcome(items=(item.user_id,)) for item in requests]
+
+    async def run():
+        entry = entry_over(place)
+        outcomes = [await entry.submit(request(name)) for name in "abc"]  # in the step in which another is answered
+        entry.close()
+        return outcomes
+
+    async def patiently():
+        return await asyncio.wait_for(run(), 20)
+
+    assert [outcome.items for outcome in asyncio.run(patiently())] == [("a",), ("b",), ("c",)]
+
+
 def test_a_second_transaction_passes_one_that_is_stuck():
     gate = threading.Event()
 
