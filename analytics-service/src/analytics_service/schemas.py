@@ -13,12 +13,17 @@ from saras_common.schemas import Answer, InstrumentName, Quantity, Rupees, Stric
 _DATE = re.compile(r"[0-9]{4}-[0-9]{2}-[0-9]{2}")
 _INSTANT = re.compile(r"[0-9]{4}(-[0-9]{2}){2}[Tt][0-9]{2}(:[0-9]{2}){2}(\.[0-9]{1,6})?([Zz]|[+-][0-9]{2}:[0-9]{2})")
 MOST_AT_ONCE = 1000
+EARLIEST, LATEST = date(1990, 1, 1), date(2100, 1, 1)
+"""Days anybody may name: a series has a row for each, and two thousand years of them cost everybody."""
 
 
 def _day(value: Any) -> date:
     if not isinstance(value, str) or not _DATE.fullmatch(value):
         raise ValueError("must be a date, YYYY-MM-DD")
-    return date.fromisoformat(value)
+    day = date.fromisoformat(value)
+    if not EARLIEST <= day <= LATEST:
+        raise ValueError("is out of range")
+    return day
 
 
 def _instant(value: Any) -> datetime:

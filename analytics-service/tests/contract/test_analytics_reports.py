@@ -52,6 +52,8 @@ def test_a_day_before_any_trade_is_empty(trader):
     assert trader.get("/reports/trades", date="2090-01-01").status_code == 422
     assert trader.get("/reports/nothing").status_code == 404
     assert trader.get("/reports/positions_20261399.csv").status_code == 404
+    assert trader.get("/reports/monthly_statement", date="0001-01-10").status_code == 422
+    assert trader.get("/reports/monthly_statement_000101.pdf").status_code == 404
 
 
 def test_true_ups_are_netted_into_their_order(door):

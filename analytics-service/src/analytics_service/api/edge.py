@@ -43,15 +43,8 @@ def answer(document: Any, status: int = 200) -> Response:
     return Response(jsonio.dumps(document), status_code=status, media_type="application/json")
 
 
-EARLIEST, LATEST = date(1990, 1, 1), date(2100, 1, 1)
-"""Days anybody may ask about: a series has a row for each, and two thousand years of them cost everybody."""
-
-
 def check_span(first: date | None, last: date | None) -> None:
-    """`InvalidInput` when a period ends before it begins, or reaches where there are no markets."""
-    for field, day in (("from", first), ("to", last)):
-        if day is not None and not EARLIEST <= day <= LATEST:
-            raise InvalidInput(errors=[{"field": field, "message": "is out of range"}])
+    """`InvalidInput` when a period ends before it begins."""
     if first is not None and last is not None and last < first:
         raise InvalidInput(errors=[{"field": "to", "message": "is before from"}])
 

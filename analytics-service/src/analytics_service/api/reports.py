@@ -9,7 +9,7 @@ from fastapi import APIRouter, Header, Query, Response
 from analytics_service.api.edge import Ctx, Subject, answer, id_in_cursor, id_in_path
 from analytics_service.documents import report_document
 from analytics_service.reports import NAMES, Document
-from analytics_service.schemas import Day, ReportIn, ReportOut, ReportsOut
+from analytics_service.schemas import EARLIEST, LATEST, Day, ReportIn, ReportOut, ReportsOut
 from analytics_service.store import reports as stored
 from analytics_service.usecases import reports
 from saras_common.auth import Identity
@@ -99,9 +99,12 @@ def _named(name: str) -> tuple[str, date | None]:
         return name, None
     digits = match[2] if len(match[2]) == len("YYYYMMDD") else match[2] + "01"
     try:
-        return match[1], datetime.strptime(digits, "%Y%m%d").date()  # noqa: DTZ007 - a date alone
+        day = datetime.strptime(digits, "%Y%m%d").date()  # noqa: DTZ007 - a date alone
     except ValueError:
         raise NotFound from None
+    if not EARLIEST <= day <= LATEST:
+        raise NotFound
+    return match[1], day
 
 
 def _mine(ctx: Ctx, caller: Identity, report_id: str) -> stored.Report:
