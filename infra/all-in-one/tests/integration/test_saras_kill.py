@@ -2,7 +2,7 @@
 
 The executor ends itself by SIGKILL at a named point; the next start must go on from what is committed. Order entry is
 cut off in the middle as well: what got no answer is asked again under the same Idempotency-Key. One point a step here;
-every point of the executor is in test_executor_crash, every point of the platform in the campaign `allinone`.
+every point is in test_executor_crash, most of them on the whole platform in the campaign `allinone`.
 """
 
 import time
